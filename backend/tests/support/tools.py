@@ -1,0 +1,25 @@
+"""Programs that tests run for real, and what to install where one is missing."""
+
+import os
+import shutil
+
+import pytest
+
+_HOW = {
+    "terraform": "Terraform >= 1.9 (developer.hashicorp.com/terraform/install)",
+    "promtool": "Debian package prometheus",
+    "chromium": "Debian package chromium",
+    "redis-server": "Debian package redis-server",
+    "gunicorn": "make setup",
+}
+
+
+def tool(name: str) -> str:
+    """The path of a program; skips the test where it is missing, fails it in CI."""
+    path = shutil.which(name)
+    if path is not None:
+        return path
+    notice = f"{name} is not on this machine: install {_HOW[name]}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(notice)
+    pytest.skip(notice)
