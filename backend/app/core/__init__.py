@@ -1,0 +1,25 @@
+"""Telemetry of a FastAPI service on Google Cloud: `instrument(app)` switches everything on."""
+
+from .context import ReservedFieldError, bind
+from .health import HealthRegistry, health
+from .logging import get_logger
+from .metrics import CatalogueError, MetricsClient, metrics_client
+from .monitoring_middleware import MonitoringMiddleware
+from .settings import Settings, SettingsError
+from .setup import Observability, instrument
+
+__all__ = [
+    "CatalogueError",
+    "HealthRegistry",
+    "MetricsClient",
+    "MonitoringMiddleware",
+    "Observability",
+    "ReservedFieldError",
+    "Settings",
+    "SettingsError",
+    "bind",
+    "get_logger",
+    "health",
+    "instrument",
+    "metrics_client",
+]

@@ -1,0 +1,7 @@
+"""Honest health endpoints: liveness without dependencies, readiness with the critical ones."""
+
+from .checks import Check, Result
+from .registry import HealthRegistry, health
+from .router import router
+
+__all__ = ["Check", "HealthRegistry", "Result", "health", "router"]

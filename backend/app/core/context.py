@@ -1,0 +1,134 @@
+"""What is known about the current request, for everything that runs on its behalf."""
+
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from random import getrandbits
+from types import TracebackType
+from typing import Final, Self
+
+#: Fields that Cloud Logging or this library write themselves (cloud.google.com/logging/docs/structured-logging).
+RESERVED_FIELDS: Final = frozenset(
+    {
+        "error_type",
+        "httpRequest",
+        "logger",
+        "message",
+        "outcome",
+        "request_id",
+        "route",
+        "serviceContext",
+        "severity",
+        "stack_trace",
+        "time",
+        "timestamp",
+    }
+)
+_RESERVED_PREFIX = "logging.googleapis.com/"
+
+# www.w3.org/TR/trace-context/#traceparent-header; later versions may append fields.
+_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+# Trace id, then perhaps a decimal span id and options: cloud.google.com/trace/docs/trace-context#legacy-http-header
+_CLOUD_TRACE = re.compile(rb"([0-9a-fA-F]{32})(?:/(\d{1,20}))?(?:;o=(\d{1,3}))?")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+class ReservedFieldError(ValueError):
+    """A bound field would hide one that Cloud Logging reads itself, such as `severity`."""
+
+
+class RequestContext:
+    """Ids and bound fields of one request. One mutable object a request, so that threads and tasks share it."""
+
+    __slots__ = ("fields", "request_id", "sampled", "span_id", "trace_id")
+
+    request_id: str
+    trace_id: str
+    span_id: str
+    sampled: bool
+    fields: Mapping[str, object]
+
+    @property
+    def route(self) -> str | None:
+        """The template of the matched route; None outside a request, or before or without a match."""
+        return None
+
+
+#: The request that is being served; None outside of requests.
+current: ContextVar[RequestContext | None] = ContextVar("fastapi_cloudops_request", default=None)
+
+
+def read_traceparent(value: bytes) -> tuple[str, str, bool] | None:
+    """Trace id, parent span id and sampled flag of a `traceparent` header; None when it is not valid."""
+    match = _TRACEPARENT.fullmatch(value)
+    if match is None:
+        return None
+    version, trace, span, flags, more = match.groups()
+    if version == b"ff" or (version == b"00" and more) or not trace.strip(b"0") or not span.strip(b"0"):
+        return None
+    return trace.decode(), span.decode(), bool(int(flags, 16) & 1)
+
+
+def read_cloud_trace_context(value: bytes) -> tuple[str, str, bool] | None:
+    """The same of an `X-Cloud-Trace-Context` header; the span id is empty when it names none."""
+    match = _CLOUD_TRACE.fullmatch(value)
+    if match is None:
+        return None
+    trace, span, options = match.groups()
+    if not trace.strip(b"0"):
+        return None
+    number = int(span or 0)
+    return trace.decode().lower(), f"{number:016x}" if 0 < number < 1 << 64 else "", bool(int(options or 0) & 1)
+
+
+def acceptable_request_id(value: bytes | None) -> str | None:
+    """A client's request id when it is 1 to 128 of `A-Z a-z 0-9 . _ -`."""
+    return value.decode() if value and _REQUEST_ID.fullmatch(value) else None
+
+
+def new_trace_id() -> str:
+    return f"{getrandbits(128) or 1:032x}"
+
+
+def new_span_id() -> str:
+    return f"{getrandbits(64) or 1:016x}"
+
+
+class Binding:
+    """Fields added to the current request; used in a `with` block, it takes them off again."""
+
+    __slots__ = ("_before", "_context")
+
+    def __init__(self, context: RequestContext | None, before: Mapping[str, object]) -> None:
+        self._context = context
+        self._before = before
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._context is not None:
+            self._context.fields = self._before
+
+
+def bind(**fields: object) -> Binding:
+    """Add fields to every log entry of the current request.
+
+    They follow the request across `await` and into worker threads, and never reach another request. Outside of a
+    request there is nothing to bind to, and nothing happens.
+
+    Raises:
+        ReservedFieldError: A field would hide one that Cloud Logging or this library writes.
+    """
+    for name in fields:
+        if name in RESERVED_FIELDS or name.startswith(_RESERVED_PREFIX):
+            raise ReservedFieldError(f"{name!r} is written by the library; choose another name, such as 'app_{name}'")
+    context = current.get()
+    if context is None:
+        return Binding(None, {})
+    before = context.fields
+    # A new mapping instead of a changed one: an entry that is being rendered in another thread keeps its own.
+    context.fields = {**before, **fields}
+    return Binding(context, before)

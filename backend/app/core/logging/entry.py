@@ -1,0 +1,68 @@
+"""The parts of a log entry that the access log and log calls share, in Cloud Logging's special-field format.
+
+Source of the names: cloud.google.com/logging/docs/structured-logging#special-payload-fields.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from ..runtime import Runtime
+
+TRACE: Final = "logging.googleapis.com/trace"
+SPAN_ID: Final = "logging.googleapis.com/spanId"
+TRACE_SAMPLED: Final = "logging.googleapis.com/trace_sampled"
+LABELS: Final = "logging.googleapis.com/labels"
+SOURCE_LOCATION: Final = "logging.googleapis.com/sourceLocation"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who writes: the same in every entry of one app, so that it is rendered once."""
+
+    service: str
+    version: str
+    environment: str
+    runtime: Runtime
+    constants: dict[str, object] = field(init=False)
+    rendered: str = field(init=False)
+    trace_prefix: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        labels = {
+            "service": self.service,
+            "environment": self.environment,
+            "version": self.version,
+            "revision": self.runtime.revision,
+            "instance": self.runtime.instance,
+        }
+        service_context = {"service": self.service, **({"version": self.version} if self.version else {})}
+        constants = {
+            LABELS: {name: value for name, value in labels.items() if value},
+            "serviceContext": service_context,
+        }
+        project = self.runtime.project
+        object.__setattr__(self, "constants", constants)
+        object.__setattr__(self, "rendered", orjson.dumps(constants).decode()[1:-1])
+        # A bare trace id is taken too, but links only inside the project that owns the log.
+        object.__setattr__(self, "trace_prefix", f"projects/{project}/traces/" if project else "")
+
+
+class Timestamps:
+    """RFC 3339 with nanoseconds; the seconds are formatted once a second."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        # One tuple, replaced as a whole: two threads never see the text of one second with the number of another.
+        self._known = (-1, "")
+
+    def render(self, nanoseconds: int) -> str:
+        second, rest = divmod(nanoseconds, 1_000_000_000)
+        known, prefix = self._known
+        if second != known:
+            prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            self._known = (second, prefix)
+        return f"{prefix}{rest:09d}Z"

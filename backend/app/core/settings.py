@@ -1,0 +1,133 @@
+"""Every option once: its default, its environment variable (the upper-case name) and its meaning.
+
+`docs/reference/settings.md` is written from this table.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+MetricsDomain = Literal["prometheus", "custom", "workload"]
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used. The message names the setting, the value and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """The settings of one service, read from the environment."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    service_name: str = Field("", description="Name of the service. Empty: `K_SERVICE` (set by Cloud Run), else `app`.")
+    service_version: str = Field(
+        "", description="Version shown in logs and error reports. Empty: `K_REVISION` (set by Cloud Run)."
+    )
+    environment: str = Field(
+        "development", min_length=1, description="Deployment environment; the `namespace` of every metric."
+    )
+    google_cloud_project: str = Field(
+        "", description="Project that receives metrics and owns traces. Empty: asked from the metadata server."
+    )
+
+    log_level: LogLevel = Field("INFO", description="Least severe level that is logged.")
+    access_log: bool = Field(True, description="One log entry per request.")
+
+    enable_metrics: bool = Field(True, description="Record metrics and export them.")
+    metrics_namespace: str = Field(
+        "cloudops",
+        pattern=r"^[a-zA-Z][a-zA-Z0-9_]{0,62}$",
+        description="Path before each metric's name in the domains `custom` and `workload`.",
+    )
+    metrics_domain: MetricsDomain = Field(
+        "prometheus", description="Domain of metric types: `prometheus.googleapis.com`, `custom...` or `workload...`."
+    )
+    metrics_export_interval: float = Field(
+        60.0,
+        ge=10.0,
+        le=3600.0,
+        description="Seconds between two exports of metrics; Cloud Monitoring wants 10 or more.",
+    )
+    enable_cost_tracking: bool = Field(
+        False, description="Publish how many metric samples and log bytes this process sends."
+    )
+
+    enable_tracing: bool = Field(
+        True, description="Link log entries to traces. Export of spans is not part of this version."
+    )
+    trace_sample_rate: float = Field(
+        0.1,
+        ge=0.0,
+        le=1.0,
+        description="Share of successful requests to trace. Checked; used with the export of spans.",
+    )
+    error_trace_sample_rate: float = Field(
+        1.0, ge=0.0, le=1.0, description="Share of failed requests to trace. Checked; used with the export of spans."
+    )
+
+    health_routes: bool = Field(
+        True, description="Add `/health`, `/health/live`, `/health/ready`, `/health/detailed` to the app."
+    )
+    health_check_interval: float = Field(
+        10.0, gt=0.0, le=3600.0, description="Seconds for which the result of a health check is used again."
+    )
+    health_check_timeout: float = Field(
+        2.0, gt=0.0, le=60.0, description="Seconds after which all checks of one probe are given up together."
+    )
+    health_token: SecretStr | None = Field(
+        None, description="Bearer token that opens `/health/detailed`. Without one, it tells the status alone."
+    )
+
+    cloudops_emulator_host: str = Field(
+        "",
+        pattern=r"^$|^[^\s/]+:\d{1,5}$",
+        description="`host:port` of the emulator's gRPC port. Set: nothing is sent to Google Cloud.",
+    )
+
+    @property
+    def service(self) -> str:
+        return self.service_name or os.environ.get("K_SERVICE", "") or "app"
+
+    @property
+    def version(self) -> str:
+        return self.service_version or os.environ.get("K_REVISION", "")
+
+    @classmethod
+    def load(cls, **overrides: object) -> Self:
+        """Settings from the environment, with `overrides` by field name.
+
+        Raises:
+            SettingsError: A value is out of range; every wrong one is named.
+        """
+        try:
+            return cls(**overrides)  # type: ignore[arg-type]  # pydantic checks the types
+        except ValidationError as error:
+            raise SettingsError(_explain(error, overrides)) from None
+
+
+def _explain(error: ValidationError, overrides: Mapping[str, object]) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        field = str(problem["loc"][0])
+        field = field if field in Settings.model_fields else field.lower()
+        value = overrides.get(field, os.environ.get(field.upper(), os.environ.get(field)))
+        shown = "***" if field == "health_token" else repr(value)
+        lines.append(f"{field.upper()}={shown}: {_allowed(field, problem['msg'])}")
+    return "Wrong settings, the service does not start:\n  " + "\n  ".join(lines)
+
+
+def _allowed(field: str, message: str) -> str:
+    bounds: dict[str, object] = {}
+    info = Settings.model_fields.get(field)
+    for constraint in info.metadata if info else ():
+        for name in ("ge", "gt", "le", "lt"):
+            if hasattr(constraint, name):
+                bounds[name] = getattr(constraint, name)
+    low = f"from {bounds['ge']:g}" if "ge" in bounds else f"above {bounds['gt']:g}" if "gt" in bounds else ""
+    high = f"to {bounds['le']:g}" if "le" in bounds else ""
+    allowed = " ".join(part for part in (low, high) if part)
+    return f"{message}; allowed: {allowed}" if allowed else message

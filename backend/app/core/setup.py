@@ -1,0 +1,151 @@
+"""`instrument(app)`: every part of telemetry, in its one right order."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from fastapi import FastAPI
+
+from .health import HealthRegistry, health, router
+from .lifecycle import Worker, process_worker
+from .logging.access import AccessLog
+from .logging.entry import Identity
+from .logging.setup import configure
+from .logging.stdout import Stdout
+from .metrics import metrics_client
+from .metrics.instruments import MetricsClient
+from .metrics.requests import RequestMetrics
+from .monitoring_middleware import Exchange, Receive, Scope, Send, serve
+from .runtime import Runtime, from_environment
+from .settings import Settings
+
+_ATTRIBUTE = "_fastapi_cloudops"
+# The metadata server answers within milliseconds where there is one; the first entries should carry the project.
+_LOCATE_SECONDS = 0.15
+
+
+class Observability:
+    """The telemetry of one app.
+
+    Args:
+        settings: Read from the environment when None.
+        worker: The background thread and store; the process's own when None.
+        write: Takes each log line, with its newline; standard output when None.
+        health_checks: The service's checks; the process's own when None.
+        time_ns: Wall time in nanoseconds, for log entries.
+
+    Raises:
+        SettingsError: A setting in the environment cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        worker: Worker | None = None,
+        write: Callable[[bytes], None] | None = None,
+        health_checks: HealthRegistry | None = None,
+        time_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.settings = settings or Settings.load()
+        self.worker = worker or process_worker
+        self.health = health if health_checks is None else health_checks
+        self.started = False
+        self._write = write or Stdout()
+        self._time_ns = time_ns
+        self._located(from_environment(self.settings.google_cloud_project, bool(self.settings.cloudops_emulator_host)))
+        self.requests = RequestMetrics(self.worker.store, self.settings.service, enabled=self.settings.enable_metrics)
+        self._access = AccessLog(self._identity, self._write, time_ns, tracing=self.settings.enable_tracing)
+        self.metrics = metrics_client if worker is None else MetricsClient(self.worker.store)
+        self.health.configure(self.settings)
+        self.health.metrics = self.metrics
+
+    def _located(self, runtime: Runtime) -> None:
+        self.identity = Identity(self.settings.service, self.settings.version, self.settings.environment, runtime)
+
+    def _identity(self) -> Identity:
+        return self.identity
+
+    def configure_logging(self) -> None:
+        """Give every logger of this process the same format."""
+        configure(
+            self._identity,
+            self._write,
+            level=self.settings.log_level,
+            time_ns=self._time_ns,
+            tracing=self.settings.enable_tracing,
+        )
+
+    def access_log(self, exchange: Exchange, error: BaseException | None) -> None:
+        if self.settings.access_log:
+            self._access(exchange, error)
+
+    def start(self) -> None:
+        """Start the background thread, or join in; does not wait for it."""
+        if not self.started:
+            self.started = True
+            self.worker.start(self.settings, self._located)
+
+    async def start_and_locate(self) -> None:
+        """Start, and give a platform's metadata server a moment to say where we run."""
+        self.start()
+        if self.identity.runtime.platform != "other":
+            await asyncio.to_thread(self.worker.located.wait, _LOCATE_SECONDS)
+
+    async def stop(self) -> None:
+        """Flush what has been counted; bounded by Cloud Run's ten seconds."""
+        if self.started:
+            self.started = False
+            await asyncio.to_thread(self.worker.stop)
+
+
+def instrument(app: FastAPI, settings: Settings | None = None, **options: Any) -> Observability:
+    """Observe an app: logs, request metrics, ids and health endpoints.
+
+    Calling it again on the same app returns what the first call returned. It may be called before or after routes and
+    middleware are added: the layer stands outside of them all.
+
+    Args:
+        app: The app; its class is replaced by a subclass of it, so that `app` stays the object it was.
+        settings: Read from the environment when None.
+        options: For `Observability`.
+
+    Raises:
+        SettingsError: A setting in the environment cannot be used.
+    """
+    before = getattr(app, _ATTRIBUTE, None)
+    if before is not None:
+        return cast("Observability", before)
+    observability = Observability(settings, **options)
+    observability.configure_logging()
+    if observability.settings.health_routes and not _has_health_routes(app):
+        app.include_router(router(observability.health))
+    setattr(app, _ATTRIBUTE, observability)
+    app.__class__ = _observed_class(type(app))
+    return observability
+
+
+def _has_health_routes(app: FastAPI) -> bool:
+    try:
+        app.url_path_for("health/live")
+    except Exception:  # noqa: BLE001  # starlette.routing.NoMatchFound, whose place has moved between versions
+        return False
+    return True
+
+
+def _observed_class(base: type[FastAPI]) -> type[FastAPI]:
+    """A subclass whose call is the layer: outside of the app's middleware, error handling and other wrappers.
+
+    Wrapping the app in another object would hide it from tools that patch it, and `add_middleware` cannot reach the
+    answer to an unhandled exception.
+    """
+    inner = base.__call__
+
+    async def __call__(  # noqa: N807  # it becomes the method of that name
+        self: FastAPI, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        observability: Observability = getattr(self, _ATTRIBUTE)
+        await serve(observability, inner.__get__(self), scope, receive, send, root_path=self.root_path)
+
+    return type(base.__name__, (base,), {"__call__": __call__, "__module__": base.__module__, "__doc__": base.__doc__})
