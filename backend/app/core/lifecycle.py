@@ -151,9 +151,9 @@ class Worker:
                 return
             self._refresh()
             write = write or self._connect(settings, found)
-            if last:
-                self._wait_for_gap()
             if write is not None:
+                if last:
+                    self._wait_for_gap()
                 self._account(self._exporter.export(write, timeout=2.0 if last else 10.0), settings)
             if last:
                 pending = self._exporter.pending()

@@ -22,7 +22,7 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: Scope key that marks a request as observed, so that a second layer on its way passes it through.
-OBSERVED: Final = "fastapi_cloudops.exchange"
+OBSERVED: Final = "fastapi_cloudops.observed"
 # FastAPI >= 0.142 looks here before it starts telemetry of its own, which would tell every request twice.
 _NATIVE: Final = "fastapi.telemetry"
 _REQUEST_ID: Final = b"x-request-id"
@@ -199,7 +199,7 @@ async def serve(
         if not observability.started:
             observability.start()
         exchange = Exchange(observability, scope, send, root_path)
-        scope[OBSERVED] = exchange
+        scope[OBSERVED] = True  # not the exchange, which knows the scope: a cycle waits for the collector
         scope.setdefault(_NATIVE, None)
     except Exception as error:  # noqa: BLE001  # a request we cannot observe is served all the same
         guard.caught("request", error)

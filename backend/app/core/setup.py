@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI
 
-from .health import HealthRegistry, health, router
+from .health import HealthRegistry, health, routes
 from .lifecycle import Worker, process_worker
 from .logging.access import AccessLog
 from .logging.entry import Identity
@@ -120,7 +120,7 @@ def instrument(app: FastAPI, settings: Settings | None = None, **options: Any) -
     observability = Observability(settings, **options)
     observability.configure_logging()
     if observability.settings.health_routes and not _has_health_routes(app):
-        app.include_router(router(observability.health))
+        app.router.routes.extend(routes(observability.health))
     setattr(app, _ATTRIBUTE, observability)
     app.__class__ = _observed_class(type(app))
     return observability

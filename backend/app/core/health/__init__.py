@@ -2,6 +2,6 @@
 
 from .checks import Check, Result
 from .registry import HealthRegistry, health
-from .router import router
+from .router import router, routes
 
-__all__ = ["Check", "HealthRegistry", "Result", "health", "router"]
+__all__ = ["Check", "HealthRegistry", "Result", "health", "router", "routes"]

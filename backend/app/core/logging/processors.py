@@ -27,6 +27,8 @@ def add_severity(_logger: Any, method: str, entry: Entry) -> Entry:
         entry["logger"] = record.name
     else:
         entry["severity"] = _METHODS.get(method, method.upper())
+        if "_name" in entry:
+            entry["logger"] = entry["_name"]
     return entry
 
 

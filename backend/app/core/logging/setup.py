@@ -104,6 +104,9 @@ def _writes_to_console(handler: logging.Handler) -> bool:
     return isinstance(handler, logging.StreamHandler) and handler.stream in streams
 
 
-def get_logger(**fields: object) -> Any:
-    """A structlog logger; `fields` stand in each of its entries."""
-    return structlog.get_logger(**fields)
+def get_logger(name: str = "", **fields: object) -> Any:
+    """A structlog logger; its name and the fields stand in each of its entries.
+
+    It may be made at import, before logging is configured.
+    """
+    return structlog.get_logger(_name=name, **fields) if name else structlog.get_logger(**fields)

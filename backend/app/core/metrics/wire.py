@@ -74,9 +74,9 @@ def unit_and_description(unit: str, description: str) -> bytes:
 
 def interval(start_ns: int | None, end_ns: int) -> bytes:
     """A Point's interval field; gauges have no start."""
-    body = message(1, _timestamp(end_ns))
+    body = message(2, _timestamp(end_ns))
     if start_ns is not None:
-        body += message(2, _timestamp(start_ns))
+        body += message(1, _timestamp(start_ns))
     return message(1, body)
 
 
