@@ -93,7 +93,8 @@ def configure(
         server.propagate = True
     for name in _SERVER_ACCESS_LOGGERS:
         access = logging.getLogger(name)
-        access.handlers = [handler for handler in access.handlers if not _writes_to_console(handler)]
+        # Without any handler the standard library would print warnings by itself.
+        access.handlers = [h for h in access.handlers if not _writes_to_console(h)] or [logging.NullHandler()]
         access.propagate = False
 
 

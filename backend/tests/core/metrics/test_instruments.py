@@ -40,7 +40,7 @@ def test_the_same_labels_are_the_same_series(client, store):
     assert [one.cell for one in store.series] == [[2.0]]
 
 
-def test_a_counter_decorates_a_function(client, store):
+def test_a_counter_decorates_a_function(client: MetricsClient, store):
     @client.counter("cloudops_dropped_total", labels=LABELS)
     def double(number: int) -> int:
         """Twice the number."""
@@ -51,7 +51,7 @@ def test_a_counter_decorates_a_function(client, store):
     assert _value(store) == [2.0]
 
 
-async def test_a_counter_decorates_an_async_function(client, store):
+async def test_a_counter_decorates_an_async_function(client: MetricsClient, store):
     @client.counter("cloudops_dropped_total", labels=LABELS)
     async def double(number: int) -> int:
         return 2 * number
