@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from random import getrandbits
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 #: Fields that Cloud Logging or this library write themselves (cloud.google.com/logging/docs/structured-logging).
 RESERVED_FIELDS: Final = frozenset(
@@ -37,16 +37,32 @@ class ReservedFieldError(ValueError):
     """A bound field would hide one that Cloud Logging reads itself, such as `severity`."""
 
 
-class RequestContext:
-    """Ids and bound fields of one request. One mutable object a request, so that threads and tasks share it."""
+class Trace(NamedTuple):
+    """Where a request stands in its trace: `span_id` is our own span, `sampled` what the caller decided."""
 
-    __slots__ = ("fields", "request_id", "sampled", "span_id", "trace_id")
-
-    request_id: str
     trace_id: str
     span_id: str
     sampled: bool
+
+
+class RequestContext:
+    """Ids and bound fields of one request. One mutable object a request, so that threads and tasks share it."""
+
+    __slots__ = ("_trace", "fields", "request_id")
+
+    request_id: str
     fields: Mapping[str, object]
+    _trace: "Trace | None"
+
+    @property
+    def trace(self) -> "Trace":
+        """Ids of the trace; read from the headers, or made, when something first asks."""
+        if self._trace is None:
+            self._trace = self._find_trace()
+        return self._trace
+
+    def _find_trace(self) -> "Trace":
+        return Trace(new_trace_id(), new_span_id(), sampled=False)
 
     @property
     def route(self) -> str | None:

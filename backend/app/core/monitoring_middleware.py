@@ -5,12 +5,13 @@ Plain ASGI: `BaseHTTPMiddleware` would cost ten times as much and hide context t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from . import context, guard
-from .context import RequestContext, acceptable_request_id, current, new_span_id, new_trace_id
+from .context import RequestContext, Trace, acceptable_request_id, current, new_span_id, new_trace_id
+from .http import CLIENT_CLOSED, outcome_of_status
 
 if TYPE_CHECKING:
     from .setup import Observability
@@ -19,6 +20,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: Scope key that marks a request as observed, so that a second layer on its way passes it through.
@@ -26,8 +28,6 @@ OBSERVED: Final = "fastapi_cloudops.observed"
 # FastAPI >= 0.142 looks here before it starts telemetry of its own, which would tell every request twice.
 _NATIVE: Final = "fastapi.telemetry"
 _REQUEST_ID: Final = b"x-request-id"
-#: nginx's number for a client that left before the answer; Cloud Run's own log has 499 as well.
-CLIENT_CLOSED: Final = 499
 
 
 class Exchange(RequestContext):
@@ -35,11 +35,10 @@ class Exchange(RequestContext):
 
     __slots__ = (
         "_entry_root_path",
-        "_id_header",
+        "_headers",
         "_observability",
         "_send",
         "ended",
-        "headers",
         "outcome",
         "response_bytes",
         "scope",
@@ -60,18 +59,32 @@ class Exchange(RequestContext):
         self.template = ""
         self.ended = 0.0
         self.fields = {}
-        # A header that is sent twice counts by its last line; none of those read here may be.
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        parent = None
-        if (value := self.headers.get(b"traceparent")) is not None:
-            parent = context.read_traceparent(value)
-        if parent is None and (value := self.headers.get(b"x-cloud-trace-context")) is not None:
-            parent = context.read_cloud_trace_context(value)
-        self.trace_id, _, self.sampled = parent or (new_trace_id(), "", False)
-        self.span_id = new_span_id()
-        self.request_id = acceptable_request_id(self.headers.get(_REQUEST_ID)) or new_trace_id()
-        self._id_header = (_REQUEST_ID, self.request_id.encode())
+        self._headers: dict[bytes, bytes] | None = None
+        self._trace = None
+        given = None
+        for name, value in scope["headers"]:
+            if name == _REQUEST_ID:
+                given = acceptable_request_id(value)
+                break
+        self.request_id = given or new_trace_id()
         self.started = perf_counter()
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The request's headers; one that is sent twice counts by its last line."""
+        if self._headers is None:
+            self._headers = dict(self.scope["headers"])
+        return self._headers
+
+    def _find_trace(self) -> Trace:
+        headers = self.headers
+        parent = None
+        if (value := headers.get(b"traceparent")) is not None:
+            parent = context.read_traceparent(value)
+        if parent is None and (value := headers.get(b"x-cloud-trace-context")) is not None:
+            parent = context.read_cloud_trace_context(value)
+        trace_id, _, sampled = parent or (new_trace_id(), "", False)
+        return Trace(trace_id, new_span_id(), sampled)
 
     @property
     def route(self) -> str | None:
@@ -87,14 +100,22 @@ class Exchange(RequestContext):
                     return self._send_last(message)
             elif kind == "http.response.start":
                 self.status = message["status"]
-                headers = [header for header in message.get("headers", ()) if header[0] != _REQUEST_ID]
-                headers.append(self._id_header)
-                message = {**message, "headers": headers}
+                message = {**message, "headers": self._with_id(message.get("headers", ()))}
             elif kind == "http.response.pathsend":
                 return self._send_last(message)
         except Exception as error:  # noqa: BLE001  # a message we cannot read is still the server's to judge
             guard.caught("response", error)
         return self._send(message)
+
+    def _with_id(self, headers: Iterable[Header]) -> list[Header]:
+        """The headers and ours; the app's own list is left as it is."""
+        own = [*headers]
+        for name, _ in own:
+            if name == _REQUEST_ID:
+                own = [header for header in own if header[0] != _REQUEST_ID]
+                break
+        own.append((_REQUEST_ID, self.request_id.encode()))
+        return own
 
     async def _send_last(self, message: Message) -> None:
         await self._send(message)
@@ -130,12 +151,6 @@ class Exchange(RequestContext):
             return "aborted_stream"
         self.status = 500
         return "server_error"
-
-
-def outcome_of_status(status: int) -> str:
-    if status < 400:  # noqa: PLR2004  # HTTP's classes
-        return "ok"
-    return "client_error" if status < 500 else "server_error"  # noqa: PLR2004  # HTTP's classes
 
 
 def route_template(scope: Scope, entry_root_path: str) -> str:

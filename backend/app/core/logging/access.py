@@ -9,6 +9,7 @@ from http import HTTPStatus
 from json.encoder import encode_basestring_ascii as quote
 from typing import TYPE_CHECKING, Final
 
+from ..http import METHODS
 from . import severity
 from .entry import SPAN_ID, TRACE, TRACE_SAMPLED, Identity, Timestamps
 from .processors import render
@@ -49,47 +50,43 @@ class AccessLog:
         scope = exchange.scope
         identity = self._identity()
         key = (scope["method"], exchange.template, exchange.status)
-        head = self._heads.get(key)
-        if head is None:
-            head = self._head(key)
-        client = scope.get("client")
-        agent = exchange.headers.get(b"user-agent")
-        length = exchange.headers.get(b"content-length")
-        parts = [
-            head,
-            f'"time":"{self._timestamps.render(self._time_ns())}","httpRequest":{{"requestMethod":',
-            self._quote(scope["method"].encode()),
-            f',"requestUrl":{quote(scope["path"][:_LONGEST])},"status":{exchange.status}',
-            f',"requestSize":"{int(length)}"' if length is not None and length.isdigit() else "",
-            f',"responseSize":"{exchange.response_bytes}"',
-            f',"userAgent":{self._quote(agent)}' if agent else "",
-            f',"remoteIp":{self._quote(client[0].encode())}' if client else "",
-            f',"latency":"{exchange.ended - exchange.started:.9f}s"',
-            f',"protocol":"HTTP/{scope.get("http_version", "1.1")}"}}',
-            f',"request_id":"{exchange.request_id}","outcome":"{exchange.outcome}"',
-        ]
+        head = self._heads.get(key) or self._head(key)
+        headers = exchange.headers
+        protocol = scope.get("http_version", "1.1")
+        optional = ""
+        if (agent := headers.get(b"user-agent")) is not None:
+            optional = f',"userAgent":{self._quote(agent)}'
+        if (client := scope.get("client")) is not None:
+            optional += f',"remoteIp":{self._quote(client[0].encode())}'
+        if (length := headers.get(b"content-length")) is not None and length.isdigit():
+            optional += f',"requestSize":"{int(length)}"'
+        link = ""
         if self._tracing:
-            sampled = "true" if exchange.sampled else "false"
-            parts.append(
-                f',"{TRACE}":"{identity.trace_prefix}{exchange.trace_id}"'
-                f',"{SPAN_ID}":"{exchange.span_id}","{TRACE_SAMPLED}":{sampled}'
+            trace_id, span_id, sampled = exchange.trace
+            link = (
+                f',"{TRACE}":"{identity.trace_prefix}{trace_id}","{SPAN_ID}":"{span_id}"'
+                f',"{TRACE_SAMPLED}":{"true" if sampled else "false"}'
             )
         if exchange.fields:
-            parts.append("," + render(dict(exchange.fields)).decode()[1:-2])  # without its braces and newline
+            link += "," + render(dict(exchange.fields)).decode()[1:-2]  # without its braces and newline
         if error is not None:
-            parts.append(_failure(error))
-        parts.append(f",{identity.rendered}}}\n")
-        return "".join(parts)
+            link += _failure(error)
+        return (
+            f'{head},"requestUrl":{quote(scope["path"][:_LONGEST])},"responseSize":"{exchange.response_bytes}"{optional}'
+            f',"latency":"{exchange.ended - exchange.started:.9f}s","protocol":"HTTP/{protocol}"}}'
+            f',"time":"{self._timestamps.render(self._time_ns())}","request_id":"{exchange.request_id}"'
+            f',"outcome":"{exchange.outcome}"{link},{identity.rendered}}}\n'
+        )
 
     def _head(self, key: tuple[str, str, int]) -> str:
         method, template, status = key
         message = f"{method} {template or '(no route)'} {status} {_phrase(status)}".rstrip()
+        route = f'"route":{quote(template)},' if template else ""
         head = (
             f'{{"severity":"{severity.of_status(status)}","message":{quote(message[:_LONGEST])},"logger":"{_LOGGER}",'
+            f'{route}"httpRequest":{{"requestMethod":{quote(method[:_LONGEST])},"status":{status}'
         )
-        if template:
-            head += f'"route":{quote(template)},'
-        if len(self._heads) < _REMEMBERED:
+        if method in METHODS:  # what clients invent is not remembered
             self._heads[key] = head
         return head
 

@@ -55,9 +55,10 @@ def add_request(identity: Callable[[], Identity], *, tracing: bool) -> Processor
         if (route := context.route) is not None:
             entry["route"] = route
         if tracing:
-            entry[TRACE] = identity().trace_prefix + context.trace_id
-            entry[SPAN_ID] = context.span_id
-            entry[TRACE_SAMPLED] = context.sampled
+            trace = context.trace
+            entry[TRACE] = identity().trace_prefix + trace.trace_id
+            entry[SPAN_ID] = trace.span_id
+            entry[TRACE_SAMPLED] = trace.sampled
         return entry
 
     return processor

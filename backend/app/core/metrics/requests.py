@@ -3,15 +3,13 @@
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
+from ..http import METHODS, OTHER_METHOD
 from . import catalogue
 from .cells import Cell, Store
 
 if TYPE_CHECKING:
     from ..monitoring_middleware import Exchange
 
-#: RFC 9110's methods and PATCH; anything else a client makes up is one label value.
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
-OTHER_METHOD: Final = "_OTHER"
 #: The endpoint of requests that no route matched.
 UNMATCHED: Final = "_unmatched"
 

@@ -8,6 +8,8 @@ import grpc
 
 _METHOD = "/google.monitoring.v3.MetricService/CreateTimeSeries"
 _DETAILS = "grpc-status-details-bin"
+# gRPC's own limit of two minutes between attempts would hold metrics back long after an outage.
+_OPTIONS = (("grpc.initial_reconnect_backoff_ms", 500), ("grpc.max_reconnect_backoff_ms", 10_000))
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,11 @@ def connect(emulator_host: str) -> tuple[Write, Callable[[], None]]:
     )
 
     if emulator_host:
-        # A transport made by hand: with `api_endpoint` alone the client insists on TLS.
-        transport: Any = MetricServiceGrpcTransport(channel=grpc.insecure_channel(emulator_host))
+        # A channel made by hand: with `api_endpoint` alone the client insists on TLS.
+        channel = grpc.insecure_channel(emulator_host, options=_OPTIONS)
     else:
-        transport = MetricServiceClient().transport
+        channel = MetricServiceGrpcTransport.create_channel(MetricServiceClient.DEFAULT_ENDPOINT, options=_OPTIONS)
+    transport: Any = MetricServiceClient(transport=MetricServiceGrpcTransport(channel=channel)).transport
     call = transport.grpc_channel.unary_unary(_METHOD, request_serializer=None, response_deserializer=None)
 
     def write(request: bytes, timeout: float) -> Refused | None:
