@@ -12,6 +12,17 @@ class Switches:
 
     # 5 s is the custom metrics quota row quoted in open-telemetry/opentelemetry-go#6677; older documents say 10 s.
     minimum_gap_seconds: float = 5.0
+    # Days a log entry is listed: the _Default bucket's retention (google/logging/v2/log_entry.proto, `timestamp`).
+    log_retention_days: float = 30.0
+    # Google's own OpenTelemetry exporter splits at 10 MB; the refusal's text is not published. 0 lets everything in.
+    log_request_bytes: int = 10_485_760
+    # Ours: what a laptop keeps in memory; older entries give way, and are counted.
+    log_entries_kept: int = 200_000
+    log_bytes_kept: int = 256 * 2**20
+    # Google refuses alert policies on metrics it has never seen (hashicorp/terraform-provider-google#11102); off, they load.
+    metric_validation: bool = True
+    # Webhooks reach loopback addresses only, so that a policy file cannot make a laptop call strangers.
+    webhooks_beyond_loopback: bool = False
 
 
 @dataclass(slots=True)

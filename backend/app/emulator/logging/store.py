@@ -1,0 +1,87 @@
+"""Log entries in memory, in the order in which they are listed."""
+
+import threading
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
+from operator import attrgetter
+
+from .record import Record
+
+_KEY = attrgetter("key")
+_TIME = attrgetter("time")
+
+
+class EntryStore:
+    """Entries ordered by (timestamp, insertId), at most `entries` of them and `size` bytes; the oldest go first."""
+
+    def __init__(self, entries: int, size: int) -> None:
+        self.evicted = 0
+        self._entries = entries
+        self._size = size
+        self._lock = threading.Lock()
+        self._records: list[Record] = []
+        self._first = 0  # evicted places before it are cut off now and then, not one by one
+        self._bytes = 0
+        self._logs: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._records) - self._first
+
+    def add(self, records: list[Record]) -> None:
+        """Keep entries; one with the timestamp and insertId of a kept one is a duplicate and left out."""
+        with self._lock:
+            for record in records:
+                self._add(record)
+            while len(self) > self._entries or self._bytes > self._size:
+                self._evict()
+
+    def _add(self, record: Record) -> None:
+        known = self._records
+        if len(self) == 0 or known[-1].key < record.key:
+            known.append(record)
+        else:
+            at = bisect_left(known, record.key, lo=self._first, key=_KEY)
+            if at < len(known) and known[at].key == record.key:
+                return
+            insort(known, record, lo=self._first, key=_KEY)
+        self._bytes += record.size
+        self._logs[record.entry.log_name] += 1
+
+    def _evict(self) -> None:
+        self._forget(self._records[self._first])
+        self._first += 1
+        self.evicted += 1
+        if self._first > len(self._records) // 2:
+            del self._records[: self._first]
+            self._first = 0
+
+    def _forget(self, record: Record) -> None:
+        self._bytes -= record.size
+        name = record.entry.log_name
+        self._logs[name] -= 1
+        if not self._logs[name]:
+            del self._logs[name]
+
+    def window(self, start: int, end: int) -> list[Record]:
+        """Entries with start <= timestamp <= end (ns), oldest first."""
+        with self._lock:
+            low = bisect_left(self._records, start, lo=self._first, key=_TIME)
+            high = bisect_right(self._records, end, lo=self._first, key=_TIME)
+            return self._records[low:high]
+
+    def log_names(self) -> list[str]:
+        with self._lock:
+            return sorted(self._logs)
+
+    def delete(self, log_name: str) -> int:
+        """Drop every entry of a log; how many there were."""
+        with self._lock:
+            kept = []
+            for record in self._records[self._first :]:
+                if record.entry.log_name == log_name:
+                    self._forget(record)
+                else:
+                    kept.append(record)
+            removed = len(self) - len(kept)
+            self._records, self._first = kept, 0
+            return removed
