@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from . import guard, runtime
 from .clock import Clock, SystemClock
-from .metrics import catalogue
-from .metrics.cells import Cell, Store, process_store
+from .metrics.cells import Store, process_store
+from .metrics.instruments import MetricsClient
+from .metrics.own import Follower
 from .runtime import Runtime
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Worker:
         self._before_export: list[Callable[[], None]] = []
         #: Set once it is known where this process runs.
         self.located = threading.Event()
+        errors = MetricsClient(self.store).counter("cloudops_internal_errors_total")
+        self.before_export(Follower(errors, lambda: float(guard.failures.total())))
 
     def start(self, settings: "Settings", located: Callable[[Runtime], None]) -> None:
         """Begin, or join in: the first app's settings decide where metrics go."""
@@ -211,10 +214,7 @@ class Worker:
             self._count("cloudops_samples_written_total", {}, report.samples)
 
     def _count(self, name: str, labels: dict[str, str], amount: float = 1.0) -> None:
-        metric = catalogue.own().metric(name, "counter")
-        cell: Cell = self.store.cell("", metric, metric.values(labels))
-        with self.store.lock:
-            cell[0] += amount
+        MetricsClient(self.store).counter(name, labels).add(amount)
 
     def _tell(self, topic: str, message: str, **fields: object) -> None:
         now = self.clock.monotonic()

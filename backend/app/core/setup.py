@@ -15,6 +15,7 @@ from .logging.setup import configure
 from .logging.stdout import Stdout
 from .metrics import metrics_client
 from .metrics.instruments import MetricsClient
+from .metrics.own import Follower
 from .metrics.requests import RequestMetrics
 from .monitoring_middleware import Exchange, Receive, Scope, Send, serve
 from .runtime import Runtime, from_environment
@@ -58,8 +59,17 @@ class Observability:
         self.requests = RequestMetrics(self.worker.store, self.settings.service, enabled=self.settings.enable_metrics)
         self._access = AccessLog(self._identity, self._write, time_ns, tracing=self.settings.enable_tracing)
         self.metrics = metrics_client if worker is None else MetricsClient(self.worker.store)
+        if isinstance(self._write, Stdout):
+            self._publish(self._write)
         self.health.configure(self.settings)
         self.health.metrics = self.metrics
+
+    def _publish(self, stdout: Stdout) -> None:
+        dropped = self.metrics.counter("cloudops_dropped_total", {"signal": "logs", "reason": "stdout"})
+        self.worker.before_export(Follower(dropped, lambda: stdout.dropped))
+        if self.settings.enable_cost_tracking:
+            written = self.metrics.counter("cloudops_log_bytes_total")
+            self.worker.before_export(Follower(written, lambda: stdout.bytes))
 
     def _located(self, runtime: Runtime) -> None:
         self.identity = Identity(self.settings.service, self.settings.version, self.settings.environment, runtime)

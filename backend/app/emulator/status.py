@@ -1,6 +1,7 @@
 """Errors as Google's APIs tell them: a canonical code, a message, typed details."""
 
 from enum import IntEnum
+from typing import Self
 
 from google.protobuf.message import Message
 
@@ -10,7 +11,7 @@ class Code(IntEnum):
 
     http: int
 
-    def __new__(cls, number: int, http: int) -> "Code":
+    def __new__(cls, number: int, http: int) -> Self:
         code = int.__new__(cls, number)
         code._value_ = number
         code.http = http

@@ -1,12 +1,15 @@
 import json
 import time
+from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import httpx
 import pytest
 
-from app.core import Settings
+from app.core import HealthRegistry, Observability, Settings, guard
 from app.core.lifecycle import Worker
+from app.core.logging.stdout import Stdout
 from app.core.metrics import MetricsClient
 from app.core.metrics.cells import Store
 from app.emulator.project import Switches
@@ -18,6 +21,7 @@ from support.waiting import wait_until
 
 TOTAL = "prometheus.googleapis.com/http_request_total/counter"
 ERRORS = "prometheus.googleapis.com/cloudops_internal_errors_total/counter"
+DROPPED = "prometheus.googleapis.com/cloudops_dropped_total/counter"
 QUICK = Switches(minimum_gap_seconds=0.0)
 
 
@@ -104,8 +108,7 @@ def test_four_workers_write_series_of_their_own_and_lose_nothing(tmp_path):
             wait_until(lambda: _total(emulator, endpoint="/items/{item_id}") == 200, 20, "200 requests in the emulator")
             server.terminate()
         assert _total(emulator, endpoint="/items/{item_id}") == 200
-        refused = "prometheus.googleapis.com/cloudops_dropped_total/counter"
-        assert _total(emulator, refused, reason="refused") == 0
+        assert _total(emulator, DROPPED, reason="refused") == 0
 
 
 def test_a_restarted_service_continues_its_series(tmp_path):
@@ -130,6 +133,21 @@ async def test_the_export_runs_although_the_server_has_no_lifespan():
                 await client.get("/nothing")
             assert service.observability.started
         assert _total(emulator, endpoint="_unmatched") == 1
+
+
+async def test_failures_and_lost_lines_of_the_library_itself_are_metrics(internal_failures, monkeypatch):
+    monkeypatch.setattr(guard, "failures", Counter({"response": 2}))
+    with running_emulator(switches=QUICK) as emulator, TemporaryFile() as closed:
+        stdout = Stdout(closed.fileno())
+        stdout.dropped, stdout.bytes = 3, 700
+        worker = Worker(Store(), interval=0.2, gap=0.05)
+        settings = _settings(emulator, enable_cost_tracking=True)
+        observability = Observability(settings, worker=worker, write=stdout, health_checks=HealthRegistry())
+        observability.start()
+        wait_until(lambda: _total(emulator, ERRORS) == 2, what="internal errors")
+        assert _total(emulator, DROPPED, signal="logs", reason="stdout") == 3
+        assert _total(emulator, "prometheus.googleapis.com/cloudops_log_bytes_total/counter") == 700
+        await observability.stop()
 
 
 def test_nothing_starts_when_an_app_is_only_made():

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from grpc import Channel, insecure_channel
 
 from app.emulator.clock import Clock
 from app.emulator.project import Switches
 from app.emulator.server import Emulator, ServeOptions
-from grpc import Channel, insecure_channel
 
 Answer = TypeVar("Answer")
 _LIMIT_SECONDS = 30.0
@@ -54,9 +54,7 @@ def running_emulator(
     *, clock: Clock | None = None, switches: Switches | None = None, **options: Any
 ) -> Iterator[RunningEmulator]:
     """An emulator on free ports; options are those of `ServeOptions`."""
-    emulator = Emulator(
-        ServeOptions(**{"grpc_port": 0, "http_port": 0, **options}), clock=clock, switches=switches
-    )
+    emulator = Emulator(ServeOptions(**{"grpc_port": 0, "http_port": 0, **options}), clock=clock, switches=switches)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="emulator", daemon=True)
     thread.start()
@@ -67,6 +65,8 @@ def running_emulator(
         finally:
             asyncio.run_coroutine_threadsafe(emulator.stop(), loop).result(_LIMIT_SECONDS)
     finally:
+        # In its own thread: the test may be running a loop in this one.
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(_LIMIT_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_LIMIT_SECONDS)
         loop.close()

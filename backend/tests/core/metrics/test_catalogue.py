@@ -52,4 +52,4 @@ def test_a_missing_label_is_refused():
 
 def test_a_value_outside_of_a_closed_set_is_refused():
     with pytest.raises(CatalogueError, match="signal='smoke' is none of"):
-        MetricsClient(Store()).counter("cloudops_dropped_total", labels={"signal": "smoke", "reason": "backend"})
+        MetricsClient(Store()).counter("cloudops_dropped_total", labels={"signal": "smoke", "reason": "refused"})

@@ -1,0 +1,218 @@
+"""From files to checked definitions."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from google.cloud.monitoring_dashboard_v1 import types as dashboard_types
+from google.protobuf import json_format
+
+from ..alerting.messages import AlertPolicy, Raw, UptimeCheckConfig
+from ..alerting.uptime_rules import check_uptime
+from ..alerting.validation import check_new_policy, check_policy
+from ..status import ApiError
+from .catalogue import INPUTS, template_values
+from .document import Document, parse
+from .errors import DefinitionError, at, closest
+from .shape import problems
+from .template import known_names, names, render
+
+Kind = Literal["policy", "dashboard", "uptime_check"]
+
+_DASHBOARD: Any = dashboard_types.Dashboard.pb()
+_MESSAGES: Mapping[Kind, Any] = {"policy": AlertPolicy, "dashboard": _DASHBOARD, "uptime_check": UptimeCheckConfig}
+_FOLDERS: Mapping[str, Kind] = {
+    "policies": "policy",
+    "alerts": "policy",
+    "dashboards": "dashboard",
+    "uptime_checks": "uptime_check",
+}
+_OWN_FOLDERS = ("uptime_checks", "policies", "dashboards")
+_LAYOUTS = {"gridLayout", "mosaicLayout", "rowLayout", "columnLayout"}
+_FILE = re.compile(r"(?P<key>.+?)\.(?P<format>yaml|yml|json)(?P<template>\.tftpl)?")
+_API_FIELD = re.compile(r"^(?:Field |Request was missing field )(?:alert_policy|uptime_check_config)\.([\w.\[\]]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One API object as a file says it, in the API's own JSON shape."""
+
+    kind: Kind
+    key: str
+    """The file's name without its endings."""
+    file: Path
+    data: dict[str, Any]
+    document: Document
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def display_name(self) -> str:
+        name: str = self.data["displayName"]
+        return name
+
+    def message(self) -> Raw:
+        """The object as Google's message; unknown fields of a dashboard are left out."""
+        return json_format.ParseDict(self.data, _MESSAGES[self.kind](), ignore_unknown_fields=self.kind == "dashboard")
+
+    def at(self, path: str, reason: str) -> str:
+        return at(self.file, self.document.line(path), f"{path}: {reason}" if path else reason)
+
+
+def load(path: Path, variables: Mapping[str, Any] | None = None, more_names: Sequence[str] = ()) -> list[Definition]:
+    """Read one file, or a folder.
+
+    A folder holds `policies/`, `dashboards/` and `uptime_checks/`, or loose files at any depth. What a file is, its
+    folder says, else its content. `*.yaml`, `*.yml` and `*.json` are read as they are, the same with `.tftpl` after
+    rendering. Unknown fields are errors in policies and uptime checks, warnings in dashboards.
+
+    Args:
+        path: File or folder.
+        variables: What `--var` gave: arguments of `template_values`, and names of the user's own templates.
+        more_names: Further names that `variables` may hold although no file uses them (such as channels).
+
+    Raises:
+        DefinitionError: All problems of all files, each with file, line, field and reason.
+    """
+    given = dict(variables or {})
+    try:
+        values = template_values(**{name: given[name] for name in INPUTS if name in given}) | given
+    except (TypeError, ValueError) as error:
+        raise DefinitionError(str(error)) from error
+    found: list[Definition] = []
+    wrong: list[str] = []
+    used: set[str] = set()
+    for file in _files(path):
+        try:
+            definition, named = _read(file, values)
+        except DefinitionError as error:
+            wrong += error.problems
+            # Its names count as used: a file that fails for another reason must not blame --var as well.
+            used.update(names(_text(file)))
+        else:
+            found.append(definition)
+            used |= named
+    known = {*INPUTS, *known_names(values), *used, *more_names} - (given.keys() - used - {*INPUTS, *more_names})
+    for name in given:
+        if name not in known and name not in {"scope", "metrics"}:
+            wrong.append(f"--var {name}: no file uses it{closest(name, known)} (known: {', '.join(_short(known))})")
+    wrong += _twins(found)
+    if wrong:
+        raise DefinitionError(*wrong)
+    if not found:
+        raise DefinitionError(f"{path}: no definition here (files end in .yaml, .json, .yaml.tftpl or .json.tftpl)")
+    return sorted(found, key=lambda one: (_OWN_FOLDERS.index(_folder(one.kind)), str(one.file)))
+
+
+def _short(known: set[str]) -> list[str]:
+    return sorted(name for name in known if not name.startswith("metrics."))
+
+
+def _folder(kind: Kind) -> str:
+    return {"policy": "policies", "dashboard": "dashboards", "uptime_check": "uptime_checks"}[kind]
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    if not path.is_dir():
+        raise DefinitionError(f"{path}: no such file or folder")
+    folders = [path / name for name in _OWN_FOLDERS if (path / name).is_dir()]
+    for folder in folders or [path]:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and _FILE.fullmatch(file.name) and not file.name.startswith("."):
+                yield file
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError(at(file, None, f"cannot be read: {error}")) from error
+
+
+def _read(file: Path, values: Mapping[str, Any]) -> tuple[Definition, set[str]]:
+    name = _FILE.fullmatch(file.name)
+    if name is None:
+        raise DefinitionError(
+            at(file, None, "the name must end in .yaml, .yml or .json, or in one of these and .tftpl")
+        )
+    text = _text(file)
+    used: set[str] = set()
+    if name["template"]:
+        used = set(names(text))
+        text = render(text, values, str(file), inside_json=name["format"] == "json")
+    document = parse(text, str(file))
+    if not isinstance(document.data, dict):
+        raise DefinitionError(at(file, 1, "must hold one object, such as an alert policy"))
+    kind = _kind(file, document.data)
+    wrong, warnings = _check(Definition(kind, name["key"], file, document.data, document))
+    if wrong:
+        raise DefinitionError(*wrong)
+    return Definition(kind, name["key"], file, document.data, document, tuple(warnings)), used
+
+
+def _kind(file: Path, data: Mapping[str, Any]) -> Kind:
+    for folder in file.parts[-2::-1]:
+        if folder in _FOLDERS:
+            return _FOLDERS[folder]
+    if "conditions" in data or "combiner" in data:
+        return "policy"
+    if _LAYOUTS & data.keys() or "dashboardFilters" in data:
+        return "dashboard"
+    if {"httpCheck", "tcpCheck", "monitoredResource", "syntheticMonitor"} & data.keys():
+        return "uptime_check"
+    raise DefinitionError(
+        at(file, 1, "is neither an alert policy (conditions), a dashboard (a layout) nor an uptime check (httpCheck)")
+    )
+
+
+def _check(definition: Definition) -> tuple[list[str], list[str]]:
+    """Errors and warnings: the shape first, then what the API would refuse."""
+    wrong: list[str] = []
+    warnings: list[str] = []
+    tolerated: dict[str, list[str]] = {}
+    for problem in problems(definition.data, _MESSAGES[definition.kind].DESCRIPTOR):
+        if definition.kind == "dashboard" and problem.unknown:
+            tolerated.setdefault(problem.reason, []).append(problem.path)
+        else:
+            wrong.append(definition.at(problem.path, problem.reason))
+    for reason, paths in tolerated.items():
+        more = f" (and {len(paths) - 1} more like it)" if len(paths) > 1 else ""
+        warnings.append(definition.at(paths[0], reason + more))
+    if wrong:
+        return wrong, warnings
+    if not definition.data.get("displayName"):
+        wrong.append(definition.at("displayName", "is missing: it is what tells one object from another"))
+    try:
+        message = definition.message()
+    except (json_format.ParseError, ValueError) as error:
+        # An enum value that only a newer message knows; the dashboard is passed on as raw JSON all the same.
+        (warnings if definition.kind == "dashboard" else wrong).append(definition.at("", str(error)))
+        return wrong, warnings
+    try:
+        if definition.kind == "policy":
+            check_new_policy(message)
+            check_policy(message, None, None)
+        elif definition.kind == "uptime_check":
+            check_uptime(message)
+    except ApiError as error:
+        wrong.append(definition.at(_camel_path(error.message), error.message))
+    return wrong, warnings
+
+
+def _camel_path(message: str) -> str:
+    """The document's path for the field that an API error names."""
+    match = _API_FIELD.match(message)
+    return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), match[1]) if match else ""
+
+
+def _twins(definitions: Sequence[Definition]) -> Iterator[str]:
+    """Two objects of one kind and name: `apply` could not tell them apart, and neither could a person."""
+    seen: dict[tuple[Kind, str], Path] = {}
+    for one in definitions:
+        other = seen.setdefault((one.kind, one.display_name), one.file)
+        if other is not one.file:
+            yield one.at("displayName", f'"{one.display_name}" is also the name in {other}')

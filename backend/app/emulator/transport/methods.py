@@ -1,0 +1,80 @@
+"""The table of API methods: facts that Google publishes, in methods.json (see backend/tools/write_methods.py)."""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+# Importing the clients' types registers every message of the table in protobuf's pool.
+import google.cloud.logging_v2.types
+import google.cloud.monitoring_dashboard_v1.types
+import google.cloud.monitoring_v3.types
+from google.longrunning import operations_pb2
+from google.protobuf import descriptor_pool, empty_pb2, message_factory
+from google.protobuf.message import Message
+
+_TABLE = Path(__file__).with_name("methods.json")
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+Services = Mapping[str, object]
+"""Service objects by full service name, such as `google.monitoring.v3.MetricService`."""
+
+REGISTERED = (
+    google.cloud.logging_v2.types,
+    google.cloud.monitoring_dashboard_v1.types,
+    google.cloud.monitoring_v3.types,
+    operations_pb2,
+    empty_pb2,
+)
+
+
+class HttpRule(NamedTuple):
+    verb: str
+    template: str
+    body: str
+
+
+class Method(NamedTuple):
+    service: str
+    name: str
+    request: type[Message]
+    response: type[Message]
+    client_streams: bool
+    server_streams: bool
+    http: tuple[HttpRule, ...]
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.service}.{self.name}"
+
+    @property
+    def path(self) -> str:
+        return f"/{self.service}/{self.name}"
+
+    @property
+    def attribute(self) -> str:
+        """The name of the service object's method: CreateTimeSeries is `create_time_series`."""
+        return _WORD.sub("_", self.name).lower()
+
+
+def message_class(full_name: str) -> type[Message]:
+    return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(full_name))
+
+
+@cache
+def methods() -> tuple[Method, ...]:
+    return tuple(
+        Method(
+            service,
+            name,
+            message_class(facts["request"]),
+            message_class(facts["response"]),
+            facts["streams"][0],
+            facts["streams"][1],
+            tuple(HttpRule(*rule) for rule in facts["http"]),
+        )
+        for service, table in json.loads(_TABLE.read_text(encoding="utf-8")).items()
+        for name, facts in table.items()
+    )
