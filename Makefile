@@ -23,7 +23,7 @@ $(BIN)/python:
 # Run time only, pinned with hashes; then this project itself, for the `cloudops` command.
 $(RUN_STAMP): requirements.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(STAMP): requirements-dev.txt $(RUN_STAMP)

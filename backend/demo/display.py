@@ -27,8 +27,8 @@ class Display:
         self._console.print(
             f"Emulator [bold]{self._line.addresses['http']}[/bold] (page), {self._line.addresses['grpc']} (gRPC);"
             f" service [bold]{self._line.service_url}[/bold]\n"
-            f"Metrics go out every {EXPORT_SECONDS} s (60 s in production), policies are evaluated every {EVALUATE_EVERY}."
-            " Ctrl-C ends everything."
+            f"Metrics go out every {EXPORT_SECONDS} s (60 s in production), policies are evaluated every"
+            f" {EVALUATE_EVERY}. Ctrl-C ends everything."
         )
         if self._console.is_terminal:
             self._live.start()

@@ -19,7 +19,7 @@ class Switches:
     # Ours: what a laptop keeps in memory; older entries give way, and are counted.
     log_entries_kept: int = 200_000
     log_bytes_kept: int = 256 * 2**20
-    # Google refuses alert policies on metrics it has never seen (hashicorp/terraform-provider-google#11102); off, they load.
+    # Google refuses alert policies on metrics it never saw (hashicorp/terraform-provider-google#11102); off, they load.
     metric_validation: bool = True
     # Webhooks reach loopback addresses only, so that a policy file cannot make a laptop call strangers.
     webhooks_beyond_loopback: bool = False

@@ -40,27 +40,23 @@ def serving(
     folder: Path,
     environment: dict[str, str],
     *,
-    server: str = "uvicorn",
     app: str = "support.service_app:app",
     workers: int = 1,
 ) -> Iterator[Server]:
-    """The app beneath uvicorn or gunicorn; its output goes to a file in `folder`."""
+    """The app beneath uvicorn; its output goes to a file in `folder`."""
     port = free_port()
-    commands = {
-        "uvicorn": ["-m", "uvicorn", app, "--port", str(port), "--workers", str(workers)],
-        "gunicorn": ["-m", "gunicorn", app, "-k", "uvicorn_worker.UvicornWorker", "-b", f"127.0.0.1:{port}"],
-    }
-    output = folder / f"{server}-{port}.log"
+    command = ["-m", "uvicorn", app, "--port", str(port), "--workers", str(workers)]
+    output = folder / f"uvicorn-{port}.log"
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, *commands[server]],
+            [sys.executable, *command],
             stdout=log,
             stderr=log,
             env={**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}", "TMPDIR": str(folder), **environment},
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: _answers(url) or process.poll() is not None, 30, f"{server}'s start")
+        wait_until(lambda: _answers(url) or process.poll() is not None, 30, "uvicorn's start")
         assert process.poll() is None, output.read_text()
         yield Server(process, url, output)
     finally:

@@ -131,7 +131,7 @@ def _balance(brackets: list[tuple[str, int]], token: str, start: int) -> None:
 
 def _instant(token: str, position: int) -> int:
     """The `@` time in milliseconds."""
-    text = token[1:].replace(" ", "").lower()
+    text = "".join(token[1:].split()).lower()
     seconds = float(int(text, 16)) if "0x" in text else float(text)
     if not abs(seconds) < 2**53:  # milliseconds must fit int64, as in Prometheus
         raise QueryError(f"the @ time {place(position)} is out of bounds: {text}")

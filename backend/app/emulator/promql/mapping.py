@@ -44,7 +44,7 @@ def label_name(key: str) -> str:
 def series_labels(metric: Labels, resource: Labels, resource_type: str) -> Labels:
     """One label set of two: a metric label named as a resource label gets the prefix `metric_`.
 
-    The prefix is not stated on the page that we could read; it is what Google's console shows (unverified).
+    No page that we could read states the prefix: our choice, to be checked against the cloud.
     """
     labels = {label_name(key): value for key, value in resource.items() if value}
     labels[MONITORED_RESOURCE] = resource_type

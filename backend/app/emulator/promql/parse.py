@@ -96,7 +96,7 @@ def _explained(message: str, masked: Masked) -> str:
     for index, text in enumerate(masked.strings):
         message = message.replace(f'"{index}"', f'"{text}"')
     stray = re.search(r"unexpected character[\w ]*: '(.)'", message)
-    if stray:
+    if stray and stray.group(1) in masked.blanked:
         return f"{message} ({place(masked.blanked.index(stray.group(1)))})"
     quoted = re.search(r"(?:function|name|to) '(\w+)'|identifier '(\w+)'", message)
     if quoted:

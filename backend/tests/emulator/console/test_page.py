@@ -5,6 +5,7 @@ import pytest
 
 from support.browser import Tab
 from support.console import (
+    TYPE,
     add_dashboard,
     add_policy,
     chart,
@@ -66,6 +67,31 @@ def test_a_loaded_dashboard_draws_what_was_written(tab: Tab, emulator: RunningEm
     assert "No data in this range" in tab.text("#board")
     assert tab.text("#dashboards") == "Overview"
     assert (tab.failures, foreign(tab, emulator)) == ([], [])
+
+
+def test_a_filter_query_is_drawn_through_list_time_series(tab: Tab, emulator: RunningEmulator):
+    for outcome in ("ok", "server_error"):
+        write_counter(emulator, {"outcome": outcome}, [10.0 * number for number in range(1, 31)])
+    metric = {"filter": f'metric.type="{TYPE}" resource.type="prometheus_target"'}
+    aligned = {"alignmentPeriod": "60s", "perSeriesAligner": "ALIGN_RATE"}
+    both = {**metric, "aggregation": {**aligned, "crossSeriesReducer": "REDUCE_SUM"}}
+    one = {**metric, "filter": f'{metric["filter"]} metric.labels.outcome="ok"', "aggregation": both["aggregation"]}
+    widgets = [
+        {
+            "title": title,
+            "xyChart": {"dataSets": [{"timeSeriesQuery": query, "plotType": "LINE", "legendTemplate": title}]},
+        }
+        for title, query in (
+            ("rate", {"timeSeriesFilter": both}),
+            ("share", {"timeSeriesFilterRatio": {"numerator": one, "denominator": both}}),
+        )
+    ]
+    add_dashboard(emulator, "Filters", *widgets)
+    open_page(tab, emulator)
+    assert tab.run("document.querySelectorAll('.cover:not([hidden])').length") == 0
+    assert tab.run(NAMES) == ["rate", "share"]
+    values = tab.run("[...document.querySelectorAll('.legend .value')].map((value) => parseFloat(value.textContent))")
+    assert values == pytest.approx([2.0, 0.5], rel=0.2)
 
 
 def test_a_refused_query_covers_its_own_widget_only(tab: Tab, emulator: RunningEmulator):

@@ -157,7 +157,7 @@ def test_labels_come_from_metric_and_resource(stored: Stored) -> None:
     assert stored.values('up{job=~"a.*",instance!~"i-2|i-3",empty=""}', 0) == [1]
 
 
-@our_choice("the prefix is what Google's console shows; the page on the mapping names no example that we could check")
+@our_choice("no page that we could read states the prefix")
 def test_a_metric_label_that_hides_a_resource_label_gets_a_prefix(stored: Stored) -> None:
     fill(stored.series("prometheus.googleapis.com/up/gauge", {"job": "inner"}, kind=KIND.GAUGE), [1])
     assert stored.values('up{job="api",metric_job="inner"}', 0) == [1]
@@ -186,7 +186,7 @@ def test_a_counter_that_restarts_is_not_a_fall(stored: Stored) -> None:
     assert stored.values("increase(requests[4m])", 4) == [210]
 
 
-@our_choice("text has no place among numbers; Google's page lists string metrics as not queryable")
+@our_choice("text has no place among numbers")
 def test_a_metric_of_text_has_no_samples(stored: Stored) -> None:
     series = stored.series("custom.googleapis.com/version", kind=KIND.GAUGE, value_type=KIND.STRING)
     series.append_text(at(0), at(0), "1.2")

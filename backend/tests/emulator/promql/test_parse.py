@@ -97,6 +97,7 @@ def test_string_literals_follow_gos_rules(literal: str, value: str) -> None:
         ("m{a=b}", "unexpected identifier 'b'"),
         ("m[0s]", "duration must be greater than 0"),
         ("m @ 1e300", "out of bounds"),
+        ('m["a"]', "unexpected character"),
         ("", "no expression"),
         ("foo bar", "bar at character 5 cannot stand there"),
         ("sum(m) by (a) by (b)", "by at character 15 cannot stand there"),

@@ -19,18 +19,12 @@ export function stacked(columns) {
   });
 }
 
+/** Values without a neighbour, which a line would not show; undefined only says that another series has a point there. */
 function lonely(plot, series) {
   const values = plot.data[series];
-  const [first, last] = plot.series[0].idxs;
-  const found = [];
-  for (let index = first; index <= last; index += 1) {
-    if (
-      typeof values[index] === "number" &&
-      typeof values[index - 1] !== "number" &&
-      typeof values[index + 1] !== "number"
-    )
-      found.push(index);
-  }
+  const present = values.flatMap((value, index) => (value === undefined ? [] : [index]));
+  const alone = (place) => typeof values[present[place]] !== "number";
+  const found = present.filter((index, place) => !alone(place) && alone(place - 1) && alone(place + 1));
   return found.length ? found : null;
 }
 
