@@ -48,7 +48,8 @@ def apply(
     from .client import unreachable  # noqa: PLC0415  # as httpx
 
     try:
-        found = definitions.load(path, {"project": project, **variables})
+        defaults = {"project": project, "runbook_base_url": f"{http_address()}/runbooks"}
+        found = definitions.load(path, {**defaults, **variables})
         applied = definitions.apply(found, http_address(), project, channels=channels)
     except definitions.DefinitionError as error:
         sys.stderr.write(f"{error}\n")

@@ -140,11 +140,12 @@ def test_the_values_are_those_that_the_terraform_module_passes() -> None:
     assert plain["scope"] == 'job="items",namespace="production"'
     assert plain["metrics"]["http_request_total"] == "http_request_total"
     assert "host" not in plain
-    custom = template_values(service="items", environment="production", domain="custom", metrics_namespace="shop")
+    where = {"metrics_domain": "custom", "metrics_namespace": "shop"}
+    custom = template_values(service="items", environment="production", **where)
     assert custom["scope"].endswith('monitored_resource="generic_task"')
     assert custom["metrics"]["http_request_total"] == "custom_googleapis_com:shop_http_request_total"
-    with pytest.raises(ValueError, match="domain"):
-        template_values(domain="metrics")
+    with pytest.raises(ValueError, match="metrics_domain"):
+        template_values(metrics_domain="metrics")
 
 
 # YAML and JSON

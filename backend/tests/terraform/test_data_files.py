@@ -173,7 +173,7 @@ def test_routes_choose_the_channels_by_one_table(case: dict[str, Any], module: W
 def test_terraform_and_the_emulator_see_the_same_objects(domain: str, unchanged: Workspace) -> None:
     inputs = {name: value for name, value in INPUTS.items() if name != "routes"}
     bodies = planned_bodies(unchanged.plan(**inputs, metrics_domain=domain))
-    loaded = definitions.load(MODULE, {**inputs, "domain": domain})
+    loaded = definitions.load(MODULE, {**inputs, "metrics_domain": domain})
     # The provider always says whether a policy is enabled; where a file does not, it is (alert_policy.proto).
     always: dict[str, dict[str, Any]] = {"policy": {"enabled": True}}
     assert bodies == {f'{RESOURCES[one.kind]}["{one.key}"]': {**always.get(one.kind, {}), **one.data} for one in loaded}

@@ -77,7 +77,7 @@ def test_the_list_of_packages_is_the_list_of_folders():
     folders = {file.parent.relative_to(app) for file in app.rglob("*.py")}
     found = {".".join(("fastapi_cloudops", *folder.parts)) for folder in folders}
     service = {name for name in found if name.startswith("fastapi_cloudops.api")}
-    assert listed == found - service | {"fastapi_cloudops.monitoring_data"}
+    assert listed == found - service | {f"fastapi_cloudops.monitoring_data{part}" for part in ("", ".runbooks")}
 
 
 def test_the_wheel_holds_the_library_its_data_and_no_reference_service(wheel):
@@ -88,6 +88,7 @@ def test_the_wheel_holds_the_library_its_data_and_no_reference_service(wheel):
         "fastapi_cloudops/emulator/console/static/vendor/uPlot.iife.min.js",
         "fastapi_cloudops/emulator/console/templates/page.html",
         "fastapi_cloudops/monitoring_data/policies/high_error_rate.yaml.tftpl",
+        "fastapi_cloudops/monitoring_data/runbooks/high_error_rate.md",
     ):
         assert wanted in names
     foreign = [name for name in names if not name.startswith(("fastapi_cloudops/", "fastapi_cloudops-"))]

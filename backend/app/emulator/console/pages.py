@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..project import Context
+from . import runbooks
 
 _HERE = Path(__file__).parent
 _NANOS_PER_MILLISECOND = 1_000_000
@@ -47,7 +48,10 @@ def _read_files(root: Path) -> dict[str, _File]:
 
 
 def routes(context: Context) -> list[Route]:
-    """`/` is the page, `/console/static/...` its files, `/console/about` tells the project and the emulator's time."""
+    """`/` is the page, `/console/static/...` its files, `/runbooks/...` the runbooks.
+
+    `/console/about` tells the project and the emulator's time.
+    """
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -57,8 +61,7 @@ def routes(context: Context) -> list[Route]:
 
     async def show_page(request: Request) -> Response:
         del request
-        body = page.render(project=context.project_id)
-        return Response(body, media_type="text/html", headers={**_SECURITY_HEADERS, "Cache-Control": "no-store"})
+        return send_page(page.render(project=context.project_id))
 
     async def send_file(request: Request) -> Response:
         file = files.get(request.path_params["path"])
@@ -79,7 +82,11 @@ def routes(context: Context) -> list[Route]:
         }
         return JSONResponse(about, headers={**_SECURITY_HEADERS, "Cache-Control": "no-store"})
 
+    def send_page(body: str) -> Response:
+        return Response(body, media_type="text/html", headers={**_SECURITY_HEADERS, "Cache-Control": "no-store"})
+
     return [
+        *runbooks.routes(environment.get_template("runbook.html"), send_page),
         Route("/", show_page, methods=["GET"]),
         Route("/console/about", tell_about, methods=["GET"]),
         Route("/console/static/{path:path}", send_file, methods=["GET"]),

@@ -7,7 +7,8 @@ from typing import Any
 
 _PACKAGE = Path(__file__).parents[2]
 _CATALOGUE = _PACKAGE / "core" / "metrics" / "catalogue.json"
-_RUNBOOKS = _PACKAGE.parents[1] / "docs" / "runbooks"
+# The emulator shows the runbooks itself, at its usual address unless told otherwise.
+_RUNBOOKS = "http://127.0.0.1:8086/runbooks"
 
 # The arguments of `template_values`, which `--var` can set beside names of a user's own templates.
 INPUTS = (
@@ -15,7 +16,7 @@ INPUTS = (
     "environment",
     "project",
     "location",
-    "domain",
+    "metrics_domain",
     "metrics_namespace",
     "runbook_base_url",
     "host",
@@ -34,9 +35,9 @@ def template_values(
     environment: str | None = None,
     project: str | None = None,
     location: str | None = None,
-    domain: str = "prometheus",
+    metrics_domain: str = "prometheus",
     metrics_namespace: str = "cloudops",
-    runbook_base_url: str | None = None,
+    runbook_base_url: str = _RUNBOOKS,
     host: str | None = None,
 ) -> dict[str, Any]:
     """What templates see: the given names, `scope` (PromQL matchers) and `metrics.<name>` (PromQL names).
@@ -49,18 +50,16 @@ def template_values(
         environment: Value of the label `namespace`.
         project: Id of the project.
         location: Region or zone of the service.
-        domain: `prometheus`, `workload` or `custom`: where the library writes its metrics (METRICS_DOMAIN).
+        metrics_domain: `prometheus`, `workload` or `custom`: where the library writes its metrics (METRICS_DOMAIN).
         metrics_namespace: The path element before the metric name in the last two (METRICS_NAMESPACE).
-        runbook_base_url: Address below which the runbooks stand; in a checkout the folder itself when not given.
+        runbook_base_url: Address below which the runbooks stand; where the emulator shows them when not given.
         host: Host name that uptime checks call.
 
     Raises:
-        ValueError: `domain` is none of the three.
+        ValueError: `metrics_domain` is none of the three.
     """
-    if domain not in {"prometheus", "workload", "custom"}:
-        raise ValueError(f"domain is {domain!r}; write prometheus, workload or custom")
-    if runbook_base_url is None and _RUNBOOKS.is_dir():
-        runbook_base_url = _RUNBOOKS.as_uri()
+    if metrics_domain not in {"prometheus", "workload", "custom"}:
+        raise ValueError(f"metrics_domain is {metrics_domain!r}; write prometheus, workload or custom")
     given = {
         "service": service,
         "environment": environment,
@@ -73,9 +72,11 @@ def template_values(
     if service is not None and environment is not None:
         matchers = [f'job="{service}"', f'namespace="{environment}"']
         # A user's own metric may exist on several resource types; PromQL then wants to be told which.
-        values["scope"] = ",".join(matchers + ([] if domain == "prometheus" else ['monitored_resource="generic_task"']))
+        values["scope"] = ",".join(
+            matchers + ([] if metrics_domain == "prometheus" else ['monitored_resource="generic_task"'])
+        )
     # cloud.google.com/monitoring/promql/promql-mapping: the first slash becomes a colon, other special characters `_`.
-    prefix = "" if domain == "prometheus" else f"{domain}_googleapis_com:{metrics_namespace}_"
+    prefix = "" if metrics_domain == "prometheus" else f"{metrics_domain}_googleapis_com:{metrics_namespace}_"
     values["metrics"] = {name: prefix + name for name in catalogue_metrics()}
     return values
 
