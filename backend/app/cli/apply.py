@@ -33,7 +33,7 @@ def apply(
 
     [bold]Examples[/bold]
 
-    cloudops apply terraform/monitoring --var service=items --var environment=dev
+    cloudops apply terraform/monitoring --var service=items --var environment=dev --var host=localhost
 
     cloudops apply policies/high_error_rate.yaml.tftpl --var-file dev.yaml --webhook demo=http://127.0.0.1:9000/
     """

@@ -37,7 +37,7 @@ def cloudops(
 
     cloudops up
 
-    cloudops apply terraform/monitoring --var service=items --var environment=dev
+    cloudops apply terraform/monitoring --var service=items --var environment=dev --var host=localhost
 
     cloudops run --service items -- uvicorn app.main:app --port 8080
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -54,6 +55,8 @@ def up(
     cloudops up --grpc-port 0 --http-port 0 --project my-project
     """
     every = None if evaluate_every is None else seconds(evaluate_every)
+    # gRPC prints a line of its own when a port is taken; ours says what to do.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
     from ..emulator.server import PortTaken, ServeOptions, serve  # noqa: PLC0415  # gRPC and numpy only for this verb
     from ..emulator.transport.guard import is_loopback  # noqa: PLC0415  # as above

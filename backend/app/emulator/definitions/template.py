@@ -49,7 +49,8 @@ def render(text: str, values: Mapping[str, Any], file: str = "template", *, insi
             return ""
         found, value = _look_up(values, name[1])
         if not found:
-            problems.append(at(file, line, f"${{{name[1]}}} has no value{closest(name[1], known_names(values))}"))
+            hint = closest(name[1], known_names(values)) or f"; give it one: --var {name[1]}=VALUE"
+            problems.append(at(file, line, f"${{{name[1]}}} has no value{hint}"))
             return ""
         try:
             return json.dumps(printed(value))[1:-1] if inside_json else printed(value)

@@ -137,7 +137,7 @@ function showEmpty() {
   board.clear();
   const command = [
     location.port === "8086" ? "" : `CLOUDOPS_EMULATOR_HTTP=${location.host} `,
-    "cloudops apply terraform/monitoring \\\n  --var service=my-service --var environment=production",
+    "cloudops apply terraform/monitoring \\\n  --var service=my-service --var environment=production --var host=localhost",
   ].join("");
   byId("board").replaceChildren(
     h(
