@@ -74,7 +74,7 @@ def peer() -> FastAPI:
 
 VARIANTS: dict[str, Callable[[], FastAPI]] = {
     "metrics, access entry, request id, trace context": ours,
-    "metrics, request id": lambda: ours(access_log=False, enable_tracing=False),
+    "metrics, request id": lambda: ours(access_log="off", enable_tracing=False),
     PEER: peer,
 }
 

@@ -27,12 +27,14 @@ def settings() -> str:
         "| --- | --- | --- |",
     ]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default in {"", None} else f"`{_plain(field.default)}`"
+        default = f"`{_plain(field.default)}`" if field.default not in ("", None) else ""
         lines.append(f"| `{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

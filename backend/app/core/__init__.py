@@ -1,8 +1,8 @@
 """Telemetry of a FastAPI service on Google Cloud: `instrument(app)` switches everything on."""
 
-from .context import ReservedFieldError, bind
+from .context import ReservedFieldError, bind, set_user, shed
 from .health import HealthRegistry, health
-from .logging import get_logger
+from .logging import get_logger, set_level
 from .metrics import CatalogueError, MetricsClient, metrics_client
 from .monitoring_middleware import MonitoringMiddleware
 from .settings import Settings, SettingsError
@@ -22,4 +22,7 @@ __all__ = [
     "health",
     "instrument",
     "metrics_client",
+    "set_level",
+    "set_user",
+    "shed",
 ]

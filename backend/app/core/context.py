@@ -22,6 +22,7 @@ RESERVED_FIELDS: Final = frozenset(
         "stack_trace",
         "time",
         "timestamp",
+        "user_id",
     }
 )
 _RESERVED_PREFIX = "logging.googleapis.com/"
@@ -46,22 +47,41 @@ class Trace(NamedTuple):
 
 
 class RequestContext:
-    """Ids and bound fields of one request. One mutable object a request, so that threads and tasks share it."""
+    """Ids, bound fields and fate of one request. One mutable object a request, so that threads and tasks share it.
 
-    __slots__ = ("_trace", "fields", "request_id")
+    Args:
+        request_id: Ours or the client's.
+        trace: Where it stands in its trace; None starts a trace when something first asks.
+        fields: Bound fields it begins with.
+    """
 
-    request_id: str
-    fields: Mapping[str, object]
-    _trace: "Trace | None"
+    __slots__ = ("_trace", "draw", "fields", "held", "request_id", "shed", "user_id", "verbose", "worst")
+
+    def __init__(self, request_id: str, trace: Trace | None = None, fields: Mapping[str, object] | None = None) -> None:
+        self.request_id = request_id
+        self._trace = trace
+        self.fields: Mapping[str, object] = fields or {}
+        #: Who the request is for, as the service says.
+        self.user_id = ""
+        #: Level number of the worst entry logged so far.
+        self.worst = 0
+        #: Whether the service's own limiter refused it.
+        self.shed = False
+        #: Whether debug entries were asked for, for this request alone.
+        self.verbose = False
+        #: The request's lot in sampling; negative before it is drawn.
+        self.draw = -1.0
+        #: Entries that sampling dropped, kept until it is known whether the request failed.
+        self.held: list[bytes] | None = None
 
     @property
-    def trace(self) -> "Trace":
+    def trace(self) -> Trace:
         """Ids of the trace; read from the headers, or made, when something first asks."""
         if self._trace is None:
             self._trace = self._find_trace()
         return self._trace
 
-    def _find_trace(self) -> "Trace":
+    def _find_trace(self) -> Trace:
         return Trace(new_trace_id(), new_span_id(), sampled=False)
 
     @property
@@ -148,3 +168,17 @@ def bind(**fields: object) -> Binding:
     # A new mapping instead of a changed one: an entry that is being rendered in another thread keeps its own.
     context.fields = {**before, **fields}
     return Binding(context, before)
+
+
+def set_user(user_id: str) -> None:
+    """Say who the current request is for; it stands in its log entries and, hashed, in its error reports."""
+    context = current.get()
+    if context is not None:
+        context.user_id = user_id
+
+
+def shed() -> None:
+    """Say that the service's own limiter refuses the current request: a 429 or 503 is then no error of the client's."""
+    context = current.get()
+    if context is not None:
+        context.shed = True

@@ -5,7 +5,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     service_version: str = Field(
         "", description="Version shown in logs and error reports. Empty: `K_REVISION` (set by Cloud Run)."
     )
+    commit_sha: str = Field("", description="Commit that was built; a label of every entry.")
     environment: str = Field(
         "development", min_length=1, description="Deployment environment; the `namespace` of every metric."
     )
@@ -35,7 +36,31 @@ class Settings(BaseSettings):
     )
 
     log_level: LogLevel = Field("INFO", description="Least severe level that is logged.")
-    access_log: bool = Field(True, description="One log entry per request.")
+    access_log: Literal["all", "problems", "off"] = Field(
+        "all", description="One log entry per request: for all, for those that failed or were slow, or for none."
+    )
+    slow_request_seconds: float = Field(
+        5.0,
+        gt=0.0,
+        description="A request that takes longer is told as a problem, with the entries sampling held back.",
+    )
+    excluded_routes: str = Field(
+        "/health,/health/live,/health/ready,/health/detailed",
+        description="Route templates, by commas, `*` for anything, that are not told while they answer below 400.",
+    )
+    log_sample_rates: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(
+        {"DEBUG": 0.1},
+        description="JSON: share of entries below WARNING to write, by severity, `logger:NAME` or `route:TEMPLATE`.",
+    )
+    debug_header_key: SecretStr | None = Field(
+        None, description="Key for signing `X-Debug-Log`, which turns on debug entries for one request."
+    )
+    admin_token: SecretStr | None = Field(
+        None, description="Bearer token for `PUT /admin/log-level`. Without one, the route does not exist."
+    )
+    hash_key: SecretStr | None = Field(
+        None, description="Key for hashing user ids and accounts. Empty: a new one for each process."
+    )
 
     enable_metrics: bool = Field(True, description="Record metrics and export them.")
     metrics_namespace: str = Field(
@@ -115,9 +140,12 @@ def _explain(error: ValidationError, overrides: Mapping[str, object]) -> str:
         field = str(problem["loc"][0])
         field = field if field in Settings.model_fields else field.lower()
         value = overrides.get(field, os.environ.get(field.upper(), os.environ.get(field)))
-        shown = "***" if field == "health_token" else repr(value)
+        shown = "***" if field in _SECRETS else repr(value)
         lines.append(f"{field.upper()}={shown}: {_allowed(field, problem['msg'])}")
     return "Wrong settings, the service does not start:\n  " + "\n  ".join(lines)
+
+
+_SECRETS = {"admin_token", "debug_header_key", "hash_key", "health_token"}
 
 
 def _allowed(field: str, message: str) -> str:
@@ -131,3 +159,8 @@ def _allowed(field: str, message: str) -> str:
     high = f"to {bounds['le']:g}" if "le" in bounds else ""
     allowed = " ".join(part for part in (low, high) if part)
     return f"{message}; allowed: {allowed}" if allowed else message
+
+
+def secret(value: SecretStr | None) -> bytes:
+    """The bytes of a secret setting; empty when it is not set."""
+    return value.get_secret_value().encode() if value is not None else b""

@@ -7,23 +7,31 @@ from typing import Any, cast
 
 from fastapi import FastAPI
 
+from .errors.reports import ErrorReports
+from .exchange import Exchange, Receive, Scope, Send
+from .exclusion import Exclusion
 from .health import HealthRegistry, health, routes
 from .lifecycle import Worker, process_worker
-from .logging.access import AccessLog
+from .logging.access import BACKGROUND_SECONDS, AccessLog
+from .logging.admin import admin_routes
+from .logging.debug import DebugRequests
 from .logging.entry import Identity
+from .logging.sampling import Sampling
 from .logging.setup import configure
 from .logging.stdout import Stdout
 from .metrics import metrics_client
 from .metrics.instruments import MetricsClient
 from .metrics.own import Follower
 from .metrics.requests import RequestMetrics
-from .monitoring_middleware import Exchange, Receive, Scope, Send, serve
+from .monitoring_middleware import serve
 from .runtime import Runtime, from_environment
-from .settings import Settings
+from .settings import Settings, secret
+from .websocket import Connection
 
 _ATTRIBUTE = "_fastapi_cloudops"
 # The metadata server answers within milliseconds where there is one; the first entries should carry the project.
 _LOCATE_SECONDS = 0.15
+_OUR_FAILURES = frozenset({"server_error", "timeout", "aborted_stream"})
 
 
 class Observability:
@@ -57,7 +65,15 @@ class Observability:
         self._time_ns = time_ns
         self._located(from_environment(self.settings.google_cloud_project, bool(self.settings.cloudops_emulator_host)))
         self.requests = RequestMetrics(self.worker.store, self.settings.service, enabled=self.settings.enable_metrics)
-        self._access = AccessLog(self._identity, self._write, time_ns, tracing=self.settings.enable_tracing)
+        settings = self.settings
+        self._access = AccessLog(self._identity, self._write, time_ns, tracing=settings.enable_tracing)
+        self._errors = ErrorReports(
+            self._identity, self._write, time_ns, tracing=settings.enable_tracing, hash_key=secret(settings.hash_key)
+        )
+        self._access_log = settings.access_log
+        self._slow_seconds = settings.slow_request_seconds
+        self.exclusion = Exclusion(filter(None, (part.strip() for part in settings.excluded_routes.split(","))))
+        self.debug_requests = DebugRequests(secret(settings.debug_header_key))
         self.metrics = metrics_client if worker is None else MetricsClient(self.worker.store)
         if isinstance(self._write, Stdout):
             self._publish(self._write)
@@ -72,7 +88,9 @@ class Observability:
             self.worker.before_export(Follower(written, lambda: stdout.bytes))
 
     def _located(self, runtime: Runtime) -> None:
-        self.identity = Identity(self.settings.service, self.settings.version, self.settings.environment, runtime)
+        self.identity = Identity(
+            self.settings.service, self.settings.version, self.settings.environment, runtime, self.settings.commit_sha
+        )
 
     def _identity(self) -> Identity:
         return self.identity
@@ -85,11 +103,35 @@ class Observability:
             level=self.settings.log_level,
             time_ns=self._time_ns,
             tracing=self.settings.enable_tracing,
+            sampling=Sampling(self.settings.log_sample_rates),
+            verbose_requests=self.debug_requests.possible,
         )
 
-    def access_log(self, exchange: Exchange, error: BaseException | None) -> None:
-        if self.settings.access_log:
+    def finish(self, exchange: Exchange, error: BaseException | None) -> None:
+        """A request is over, its background work included: write what is to be told of it."""
+        outcome = exchange.outcome
+        problem = outcome in _OUR_FAILURES or exchange.ended - exchange.started >= self._slow_seconds
+        if error is not None and outcome in _OUR_FAILURES and isinstance(error, Exception):
+            self._errors(exchange, error)
+        if exchange.held and (problem or error is not None):
+            for line in exchange.held:
+                self._write(line)
+        if exchange.excluded:
+            return
+        if exchange.background >= BACKGROUND_SECONDS:
+            self.requests.background(exchange)
+        if self._access_log == "all" or (self._access_log == "problems" and (problem or outcome != "ok")):
             self._access(exchange, error)
+
+    def connected(self, connection: Connection) -> None:
+        """A websocket was accepted."""
+        self.requests.connected(connection)
+
+    def disconnected(self, connection: Connection, error: BaseException | None) -> None:
+        """A websocket connection has ended."""
+        self.requests.disconnected(connection)
+        if self._access_log == "all" or (self._access_log == "problems" and error is not None):
+            self._access.connection(connection, error)
 
     def start(self) -> None:
         """Start the background thread, or join in; does not wait for it."""
@@ -131,6 +173,8 @@ def instrument(app: FastAPI, settings: Settings | None = None, **options: Any) -
     observability.configure_logging()
     if observability.settings.health_routes and not _has_health_routes(app):
         app.router.routes.extend(routes(observability.health))
+    if token := secret(observability.settings.admin_token):
+        app.router.routes.extend(admin_routes(token))
     setattr(app, _ATTRIBUTE, observability)
     app.__class__ = _observed_class(type(app))
     return observability

@@ -52,6 +52,8 @@ def test_the_first_service_prints_what_the_readme_shows(lines):
     called, access = lines
     assert called["message"] == "item read"
     access["time"] = "2026-11-20T09:30:00.123456789Z"
+    access["logging.googleapis.com/insertId"] = "5f2c8a90d1e34b670000000001"
+    access["time_to_first_byte"] = "0.001790432s"
     access["request_id"] = "0af7651916cd43dd8448eb211c80319c"
     access["logging.googleapis.com/spanId"] = "b7ad6b7169203331"
     access["httpRequest"]["latency"] = "0.001893211s"

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Final
 
 from ..http import METHODS
 from . import severity
-from .entry import SPAN_ID, TRACE, TRACE_SAMPLED, Identity, Timestamps
+from .entry import INSERT_ID, SPAN_ID, TRACE, TRACE_SAMPLED, Identity, InsertIds, Timestamps
 from .processors import render
 
 if TYPE_CHECKING:
-    from ..monitoring_middleware import Exchange
+    from ..exchange import Exchange
+    from ..websocket import Connection
 
 _LOGGER: Final = "fastapi_cloudops.access"
 # Fragments of user agents and addresses that come again; an attacker's inventions must not fill the memory.
 _REMEMBERED: Final = 1024
 _LONGEST: Final = 2048
+#: What the app does after the response is told from here on; less is only its way back through the layers.
+BACKGROUND_SECONDS: Final = 0.001
 
 
 class AccessLog:
@@ -39,8 +42,10 @@ class AccessLog:
         self._time_ns = time_ns
         self._tracing = tracing
         self._timestamps = Timestamps()
+        self._ids = InsertIds()
+        self._cold = True
         self._quoted: dict[bytes, str] = {}
-        self._heads: dict[tuple[str, str, int], str] = {}
+        self._heads: dict[tuple[str, str, int, str], str] = {}
 
     def __call__(self, exchange: "Exchange", error: BaseException | None) -> None:
         self._write(self.render(exchange, error).encode())
@@ -49,10 +54,11 @@ class AccessLog:
         """The line, with its newline."""
         scope = exchange.scope
         identity = self._identity()
-        key = (scope["method"], exchange.template, exchange.status)
+        key = (scope["method"], exchange.template, exchange.status, exchange.outcome)
         head = self._heads.get(key) or self._head(key)
         headers = exchange.headers
         protocol = scope.get("http_version", "1.1")
+        first_byte = (exchange.first_byte or exchange.ended) - exchange.started
         optional = ""
         if (agent := headers.get(b"user-agent")) is not None:
             optional = f',"userAgent":{self._quote(agent)}'
@@ -67,6 +73,15 @@ class AccessLog:
                 f',"{TRACE}":"{identity.trace_prefix}{trace_id}","{SPAN_ID}":"{span_id}"'
                 f',"{TRACE_SAMPLED}":{"true" if sampled else "false"}'
             )
+        if exchange.user_id:
+            link += f',"user_id":{quote(exchange.user_id[:_LONGEST])}'
+        if exchange.worst:
+            link += f',"worst_severity":"{severity.of_level(exchange.worst)}"'
+        if exchange.background >= BACKGROUND_SECONDS:
+            link += f',"background_seconds":{exchange.background:.6f}'
+        if self._cold:
+            self._cold = False
+            link += ',"cold_start":true'
         if exchange.fields:
             link += "," + render(dict(exchange.fields)).decode()[1:-2]  # without its braces and newline
         if error is not None:
@@ -74,21 +89,47 @@ class AccessLog:
         return (
             f'{head},"requestUrl":{quote(scope["path"][:_LONGEST])},"responseSize":"{exchange.response_bytes}"{optional}'
             f',"latency":"{exchange.ended - exchange.started:.9f}s","protocol":"HTTP/{protocol}"}}'
-            f',"time":"{self._timestamps.render(self._time_ns())}","request_id":"{exchange.request_id}"'
-            f',"outcome":"{exchange.outcome}"{link},{identity.rendered}}}\n'
+            f',"time":"{self._timestamps.render(self._time_ns())}","{INSERT_ID}":"{self._ids.next()}"'
+            f',"time_to_first_byte":"{first_byte:.9f}s","request_id":"{exchange.request_id}"{link},{identity.rendered}}}\n'
         )
 
-    def _head(self, key: tuple[str, str, int]) -> str:
-        method, template, status = key
+    def _head(self, key: tuple[str, str, int, str]) -> str:
+        method, template, status, outcome = key
         message = f"{method} {template or '(no route)'} {status} {_phrase(status)}".rstrip()
         route = f'"route":{quote(template)},' if template else ""
         head = (
-            f'{{"severity":"{severity.of_status(status)}","message":{quote(message[:_LONGEST])},"logger":"{_LOGGER}",'
-            f'{route}"httpRequest":{{"requestMethod":{quote(method[:_LONGEST])},"status":{status}'
+            f'{{"severity":"{severity.of_outcome(outcome)}","message":{quote(message[:_LONGEST])},"logger":"{_LOGGER}",'
+            f'{route}"outcome":"{outcome}","httpRequest":{{"requestMethod":{quote(method[:_LONGEST])},"status":{status}'
         )
         if method in METHODS:  # what clients invent is not remembered
             self._heads[key] = head
         return head
+
+    def connection(self, connection: "Connection", error: BaseException | None) -> None:
+        """The entry of a websocket connection, at its end."""
+        identity = self._identity()
+        entry: dict[str, object] = {
+            "severity": "INFO" if error is None else "ERROR",
+            "message": f"WEBSOCKET {connection.template or '(no route)'} {connection.code}",
+            "logger": _LOGGER,
+            "time": self._timestamps.render(self._time_ns()),
+            INSERT_ID: self._ids.next(),
+            "request_id": connection.request_id,
+            "close_code": connection.code,
+            "accepted": connection.accepted,
+            "duration_seconds": round(connection.ended - connection.started, 6),
+            **identity.constants,
+        }
+        if connection.template:
+            entry["route"] = connection.template
+        if connection.user_id:
+            entry["user_id"] = connection.user_id
+        if self._tracing:
+            trace_id, span_id, sampled = connection.trace
+            entry |= {TRACE: identity.trace_prefix + trace_id, SPAN_ID: span_id, TRACE_SAMPLED: sampled}
+        if error is not None:
+            entry["error_type"] = _name(error)
+        self._write(render({**connection.fields, **entry}))
 
     def _quote(self, raw: bytes) -> str:
         quoted = self._quoted.get(raw)
@@ -108,7 +149,10 @@ def _phrase(status: int) -> str:
 
 
 def _failure(error: BaseException) -> str:
-    # The name only: the server logs the exception itself, with its stack trace, and a message may hold secrets.
+    # The name only: the error's own entry has its stack trace, and a message may hold secrets.
+    return f',"error_type":{quote(_name(error))}'
+
+
+def _name(error: BaseException) -> str:
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return f',"error_type":{quote(name)}'
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -5,6 +5,8 @@ Source of the names: cloud.google.com/logging/docs/structured-logging#special-pa
 
 import time
 from dataclasses import dataclass, field
+from itertools import count
+from random import getrandbits
 from typing import Final
 
 import orjson
@@ -15,6 +17,7 @@ TRACE: Final = "logging.googleapis.com/trace"
 SPAN_ID: Final = "logging.googleapis.com/spanId"
 TRACE_SAMPLED: Final = "logging.googleapis.com/trace_sampled"
 LABELS: Final = "logging.googleapis.com/labels"
+INSERT_ID: Final = "logging.googleapis.com/insertId"
 SOURCE_LOCATION: Final = "logging.googleapis.com/sourceLocation"
 
 
@@ -26,6 +29,8 @@ class Identity:
     version: str
     environment: str
     runtime: Runtime
+    commit: str = ""
+    worker: str = ""
     constants: dict[str, object] = field(init=False)
     rendered: str = field(init=False)
     trace_prefix: str = field(init=False)
@@ -36,7 +41,9 @@ class Identity:
             "environment": self.environment,
             "version": self.version,
             "revision": self.runtime.revision,
+            "commit": self.commit,
             "instance": self.runtime.instance,
+            "worker": self.worker,
         }
         service_context = {"service": self.service, **({"version": self.version} if self.version else {})}
         constants = {
@@ -48,6 +55,22 @@ class Identity:
         object.__setattr__(self, "rendered", orjson.dumps(constants).decode()[1:-1])
         # A bare trace id is taken too, but links only inside the project that owns the log.
         object.__setattr__(self, "trace_prefix", f"projects/{project}/traces/" if project else "")
+
+
+class InsertIds:
+    """Ids of entries: unique, and sorted as they were written, which orders entries of one time."""
+
+    __slots__ = ("_count", "_prefix")
+
+    def __init__(self) -> None:
+        # Made at the first entry, not before a fork: two workers must not share it.
+        self._prefix = ""
+        self._count = count()
+
+    def next(self) -> str:
+        if not self._prefix:
+            self._prefix = f"{getrandbits(64):016x}"
+        return f"{self._prefix}{next(self._count):010x}"
 
 
 class Timestamps:

@@ -10,13 +10,14 @@ import structlog
 
 from ..context import current
 from . import severity
-from .entry import SOURCE_LOCATION, SPAN_ID, TRACE, TRACE_SAMPLED, Identity, Timestamps
+from .entry import INSERT_ID, SOURCE_LOCATION, SPAN_ID, TRACE, TRACE_SAMPLED, Identity, InsertIds, Timestamps
 
 Entry = MutableMapping[str, Any]
 Processor = Callable[[Any, str, Entry], Entry]
 
 # Names of structlog's methods that are no level of their own.
 _METHODS: Final = {"exception": "ERROR", "warn": "WARNING", "fatal": "CRITICAL", "critical": "CRITICAL", "err": "ERROR"}
+_RANKS: Final = {"WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _CALLSITE: Final = structlog.processors.CallsiteParameter
 
 
@@ -33,10 +34,11 @@ def add_severity(_logger: Any, method: str, entry: Entry) -> Entry:
 
 
 def add_time(time_ns: Callable[[], int]) -> Processor:
-    timestamps = Timestamps()
+    timestamps, ids = Timestamps(), InsertIds()
 
     def processor(_logger: Any, _method: str, entry: Entry) -> Entry:
         entry["time"] = timestamps.render(time_ns())
+        entry[INSERT_ID] = ids.next()
         return entry
 
     return processor
@@ -51,7 +53,10 @@ def add_request(identity: Callable[[], Identity], *, tracing: bool) -> Processor
             return entry
         for name, value in context.fields.items():
             entry.setdefault(name, value)
+        context.worst = max(context.worst, _RANKS.get(entry["severity"], 0))
         entry["request_id"] = context.request_id
+        if context.user_id:
+            entry["user_id"] = context.user_id
         if (route := context.route) is not None:
             entry["route"] = route
         if tracing:
@@ -74,7 +79,8 @@ def add_constants(identity: Callable[[], Identity]) -> Processor:
 
 #: Where the call stands: structlog's own search for the first frame that is not a logger's.
 find_callsite: Final = structlog.processors.CallsiteParameterAdder(
-    [_CALLSITE.PATHNAME, _CALLSITE.LINENO, _CALLSITE.FUNC_NAME]
+    [_CALLSITE.PATHNAME, _CALLSITE.LINENO, _CALLSITE.FUNC_NAME],
+    additional_ignores=[__name__.rpartition(".")[0]],
 )
 
 

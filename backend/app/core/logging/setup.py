@@ -3,13 +3,18 @@
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 from .. import guard
+from ..context import current
+from ..errors.told import told
 from .entry import Identity
-from .processors import Entry, chain, render
+from .levels import logger_class, threshold
+from .processors import Entry, Processor, chain, render
+from .sampling import Sampling, hold
 
 Write = Callable[[bytes], None]
 
@@ -19,28 +24,50 @@ _SERVER_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "gunicorn.
 _SERVER_ACCESS_LOGGERS: Final = ("uvicorn.access", "gunicorn.access", "hypercorn.access")
 
 
+@dataclass(slots=True)
+class Pipeline:
+    """Where log calls go. Loggers are cached, so it is this object that changes, not they."""
+
+    processors: list[Processor]
+    sampling: Sampling
+    write: Write
+
+    def run(self, method: str, entry: Entry) -> None:
+        """Take an entry to its line, and the line to its destination, unless sampling holds it back."""
+        for processor in self.processors:
+            entry = processor(None, method, entry)
+        context = current.get()
+        if self.sampling.keeps(entry["severity"], entry.get("logger", ""), context):
+            self.write(render(entry))
+        elif context is not None:
+            hold(context, render(entry))
+
+
+_pipeline = Pipeline([], Sampling(), lambda _line: None)
+
+
 class StdoutHandler(logging.Handler):
     """Gives records of the standard library's loggers the form of every other entry."""
 
-    def __init__(self, processors: list[Any], write: Write) -> None:
-        super().__init__()
-        self._processors = processors
-        self._write = write
-
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._write(render(self._entry(record)))
+            if threshold.admits(record.levelno) and not _is_told(record):
+                _pipeline.run("", _entry(record))
         except Exception as error:  # noqa: BLE001  # a log call never fails its caller
             guard.caught("logging", error)
 
-    def _entry(self, record: logging.LogRecord) -> Entry:
-        entry: Entry = {"event": _message(record), "_record": record}
-        structlog.stdlib.ExtraAdder()(None, "", entry)  # type: ignore[arg-type]  # it takes no logger
-        if record.exc_info:
-            entry["exc_info"] = record.exc_info
-        for processor in self._processors:
-            entry = processor(None, "", entry)
-        return entry
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """Whether a server logs the exception that the layer has reported already, with more about the request."""
+    return bool(record.exc_info) and record.exc_info[1] is not None and record.exc_info[1] is told.get()  # type: ignore[index]  # not None, or it were false
+
+
+def _entry(record: logging.LogRecord) -> Entry:
+    entry: Entry = {"event": _message(record), "_record": record}
+    structlog.stdlib.ExtraAdder()(None, "", entry)  # type: ignore[arg-type]  # it takes no logger
+    if record.exc_info:
+        entry["exc_info"] = record.exc_info
+    return entry
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -50,42 +77,55 @@ def _message(record: logging.LogRecord) -> str:
         return f"{record.msg} {record.args!r}"
 
 
-class _Lines:
-    """structlog's last station: `msg` and its siblings receive the rendered entry."""
-
-    def __init__(self, write: Write) -> None:
-        self.write = write
-
-    def msg(self, line: bytes) -> None:
-        self.write(line)
-
-    debug = info = warning = error = critical = exception = fatal = msg
-
-
-def _render_structlog(_logger: Any, _method: str, entry: Entry) -> bytes:
-    return render(entry)
+def _to_pipeline(_logger: Any, method: str, entry: Entry) -> Entry:
+    """Structlog's only processor."""
+    try:
+        _pipeline.run(method, entry)
+    except Exception as error:  # noqa: BLE001  # a log call never fails its caller
+        guard.caught("logging", error)
+    raise structlog.DropEvent
 
 
 def configure(
-    identity: Callable[[], Identity], write: Write, *, level: str, time_ns: Callable[[], int], tracing: bool
+    identity: Callable[[], Identity],
+    write: Write,
+    *,
+    level: str,
+    time_ns: Callable[[], int],
+    tracing: bool,
+    sampling: Sampling,
+    verbose_requests: bool = False,
 ) -> None:
     """Send every log call of this process through our chain.
 
     Replaces handlers of the root logger that write to standard output or error; others (files, test captures, agents)
     stay.
+
+    Args:
+        identity: Who writes.
+        write: Takes each line.
+        level: Least severe level that is logged.
+        time_ns: Wall time.
+        tracing: Whether entries name their trace.
+        sampling: Which entries below WARNING are written.
+        verbose_requests: Whether single requests may ask for debug entries.
     """
-    processors = chain(identity, time_ns, tracing=tracing)
+    _pipeline.processors = chain(identity, time_ns, tracing=tracing)
+    _pipeline.sampling = sampling
+    _pipeline.write = write
+    threshold.set(level)
     structlog.configure(
-        processors=[*processors, _render_structlog],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=lambda *_args: _Lines(write),
-        cache_logger_on_first_use=False,
+        processors=[_to_pipeline],
+        wrapper_class=logger_class(),
+        logger_factory=structlog.ReturnLoggerFactory(),
+        cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if _writes_to_console(handler)]:
         root.removeHandler(handler)
-    root.addHandler(StdoutHandler(processors, write))
-    root.setLevel(level)
+    root.addHandler(StdoutHandler())
+    # Records below the threshold are made only where a request may still ask for them.
+    root.setLevel(logging.DEBUG if verbose_requests else level)
     logging.captureWarnings(capture=True)
     for name in _SERVER_LOGGERS:
         server = logging.getLogger(name)
@@ -96,6 +136,18 @@ def configure(
         # Without any handler the standard library would print warnings by itself.
         access.handlers = [h for h in access.handlers if not _writes_to_console(h)] or [logging.NullHandler()]
         access.propagate = False
+
+
+def set_level(name: str) -> None:
+    """Change the least severe level that is logged, in this process, at once.
+
+    Raises:
+        ValueError: There is no level of that name.
+    """
+    threshold.set(name)
+    root = logging.getLogger()
+    if root.level > threshold.number or root.level != logging.DEBUG:
+        root.setLevel(threshold.number)
 
 
 def _writes_to_console(handler: logging.Handler) -> bool:

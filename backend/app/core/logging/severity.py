@@ -11,6 +11,9 @@ def of_level(level: int) -> str:
     return "DEFAULT"
 
 
-def of_status(status: int) -> str:
-    """The severity of an access entry, as Cloud Run's own request log has it."""
-    return "ERROR" if status >= 500 else "WARNING" if status >= 400 else "INFO"  # noqa: PLR2004  # HTTP's classes
+_OUTCOMES = {"ok": "INFO", "client_error": "WARNING", "client_closed": "WARNING", "shed": "WARNING"}
+
+
+def of_outcome(outcome: str) -> str:
+    """The severity of an access entry: a client's failure is a warning, ours an error."""
+    return _OUTCOMES.get(outcome, "ERROR")

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 from ..http import METHODS, OTHER_METHOD
 from . import catalogue
 from .cells import Cell, Store
+from .instruments import MetricsClient
 
 if TYPE_CHECKING:
-    from ..monitoring_middleware import Exchange
+    from ..exchange import Exchange
+    from ..websocket import Connection
 
 #: The endpoint of requests that no route matched.
 UNMATCHED: Final = "_unmatched"
@@ -28,12 +30,19 @@ class RequestMetrics:
         self._duration = own.metric("http_request_duration_seconds", "histogram")
         self._bounds = self._duration.buckets
         self._in_flight = store.cell(job, own.metric("http_requests_in_flight", "gauge"), ())
+        self._client = MetricsClient(store, job=job)
         self._cells: dict[_Key, tuple[Cell, Cell]] = {}
 
     def enter(self) -> None:
         if self._enabled:
             with self._store.lock:
                 self._in_flight[0] += 1
+
+    def leave(self) -> None:
+        """A request that is not told has ended."""
+        if self._enabled:
+            with self._store.lock:
+                self._in_flight[0] -= 1
 
     def record(self, exchange: "Exchange") -> None:
         """Count a finished response."""
@@ -66,3 +75,28 @@ class RequestMetrics:
         if method != OTHER_METHOD:
             self._cells[key] = cells
         return cells
+
+    def background(self, exchange: "Exchange") -> None:
+        """Observe the work that went on after the response."""
+        labels = {"endpoint": exchange.template or UNMATCHED}
+        self._client.histogram("http_background_duration_seconds", labels).observe(exchange.background)
+
+    def connected(self, connection: "Connection") -> None:
+        self._client.gauge("websocket_connections", {"endpoint": connection.template or UNMATCHED}).add(1)
+
+    def disconnected(self, connection: "Connection") -> None:
+        """Count a websocket connection that ended; one that was never accepted has no duration."""
+        endpoint = connection.template or UNMATCHED
+        labels = {"endpoint": endpoint, "code": _close_code(connection.code)}
+        self._client.counter("websocket_closed_total", labels).add()
+        if connection.accepted:
+            self._client.gauge("websocket_connections", {"endpoint": endpoint}).add(-1)
+            lasted = connection.ended - connection.started
+            self._client.histogram("websocket_duration_seconds", {"endpoint": endpoint}).observe(lasted)
+
+
+def _close_code(code: int) -> str:
+    """The codes that RFC 6455 names are told; what applications and clients choose is a class."""
+    if 1000 <= code <= 1015:  # noqa: PLR2004  # section 7.4.1 and the registry it opened
+        return str(code)
+    return "3xxx" if 3000 <= code < 4000 else "4xxx" if 4000 <= code < 5000 else "other"  # noqa: PLR2004  # section 7.4.2

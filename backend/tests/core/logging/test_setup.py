@@ -66,7 +66,7 @@ def test_wrong_arguments_of_a_log_call_lose_no_line():
 
 
 def test_a_custom_level_has_the_severity_below_it():
-    with observed(log_level="DEBUG") as service:
+    with observed(log_level="DEBUG", log_sample_rates={}) as service:
         for level in (10, 25, 26, 35, 55):
             logging.getLogger("library").log(level, "x")
         assert [entry["severity"] for entry in service.entries] == ["DEBUG", "NOTICE", "NOTICE", "WARNING", "CRITICAL"]

@@ -1,0 +1,1 @@
+"""Errors as Error Reporting events, inside of log lines: no call to any service."""
