@@ -77,6 +77,7 @@ snapshots: $(STAMP) ## Rewrite stored snapshots and generated pages; review the 
 .PHONY: bench
 bench: $(STAMP) ## What one request costs beside a peer, as a ratio
 	$(BIN)/python backend/benchmarks/request_cost.py
+	$(BIN)/python backend/benchmarks/log_cost.py
 
 .PHONY: lock
 lock: $(STAMP) ## Pin the newest versions that pyproject.toml allows

@@ -10,8 +10,22 @@ if TYPE_CHECKING:
     from .core import health as health
     from .core import instrument as instrument
     from .core import metrics_client as metrics_client
+    from .core import set_level as set_level
+    from .core import set_user as set_user
+    from .core import shed as shed
 
-__all__ = ["Observability", "Settings", "bind", "get_logger", "health", "instrument", "metrics_client"]
+__all__ = [
+    "Observability",
+    "Settings",
+    "bind",
+    "get_logger",
+    "health",
+    "instrument",
+    "metrics_client",
+    "set_level",
+    "set_user",
+    "shed",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from time import process_time
+from time import perf_counter, process_time
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -72,10 +72,59 @@ def peer() -> FastAPI:
     return app
 
 
+def correlation_and_structlog() -> FastAPI:
+    """asgi-correlation-id, and the leanest JSON access log that structlog and orjson can be."""
+    import orjson  # noqa: PLC0415  # only here
+    import structlog  # noqa: PLC0415  # only here
+    from asgi_correlation_id import CorrelationIdMiddleware, correlation_id  # noqa: PLC0415  # only here
+
+    sink = os.fdopen(os.open(os.devnull, os.O_WRONLY), "wb", buffering=0)
+    log = structlog.wrap_logger(
+        structlog.BytesLogger(sink),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(serializer=orjson.dumps),
+        ],
+    )
+
+    class AccessLog:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            began, status = perf_counter(), 500
+
+            async def watched(message: Any) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                await send(message)
+
+            try:
+                await self.app(scope, receive, watched)
+            finally:
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    seconds=perf_counter() - began,
+                    request_id=correlation_id.get(),
+                )
+
+    app = make_app()
+    app.add_middleware(AccessLog)
+    app.add_middleware(CorrelationIdMiddleware, validator=None)
+    return app
+
+
 VARIANTS: dict[str, Callable[[], FastAPI]] = {
     "metrics, access entry, request id, trace context": ours,
+    "access entry, request id, trace context": lambda: ours(enable_metrics=False),
     "metrics, request id": lambda: ours(access_log="off", enable_tracing=False),
     PEER: peer,
+    "asgi-correlation-id and a structlog access log": correlation_and_structlog,
 }
 
 
