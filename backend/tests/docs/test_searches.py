@@ -80,7 +80,7 @@ def lines() -> list[bytes]:
             for path in ("/items/7", "/items/7?slow=1.01", "/fails", "/refused", "/nowhere"):
                 await client.get(path, headers=HEADERS)
         await _gone(service)
-        scope = {"type": "websocket", "path": "/ws", "headers": [], "query_string": b"", "client": None}
+        scope: dict[str, Any] = {"type": "websocket", "path": "/ws", "headers": [], "query_string": b"", "client": None}
         await service.app({**scope, "subprotocols": [], "extensions": {}}, _nothing, _swallow)
 
     settings = {"environment": "production", "service_version": "shop-00007-abc", "google_cloud_project": "my-project"}
