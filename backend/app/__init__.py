@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .core import health as health
     from .core import instrument as instrument
     from .core import metrics_client as metrics_client
+    from .core import outgoing_headers as outgoing_headers
+    from .core import request_context as request_context
     from .core import set_level as set_level
     from .core import set_user as set_user
     from .core import shed as shed
@@ -22,6 +24,8 @@ __all__ = [
     "health",
     "instrument",
     "metrics_client",
+    "outgoing_headers",
+    "request_context",
     "set_level",
     "set_user",
     "shed",

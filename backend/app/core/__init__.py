@@ -5,6 +5,7 @@ from .health import HealthRegistry, health
 from .logging import get_logger, set_level
 from .metrics import CatalogueError, MetricsClient, metrics_client
 from .monitoring_middleware import MonitoringMiddleware
+from .propagation import outgoing_headers, request_context
 from .settings import Settings, SettingsError
 from .setup import Observability, instrument
 
@@ -22,6 +23,8 @@ __all__ = [
     "health",
     "instrument",
     "metrics_client",
+    "outgoing_headers",
+    "request_context",
     "set_level",
     "set_user",
     "shed",

@@ -5,8 +5,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from . import context, guard
+from .client_address import client_address
 from .context import RequestContext, Trace, acceptable_request_id, new_span_id, new_trace_id
 from .http import CLIENT_CLOSED, outcome_of
+from .propagation import delivery_fields
 from .route import route_template
 
 if TYPE_CHECKING:
@@ -50,6 +52,11 @@ class Observed(RequestContext):
         if self._headers is None:
             self._headers = dict(self.scope["headers"])
         return self._headers
+
+    @property
+    def client_address(self) -> str:
+        """Who asks: the socket's peer, or further away where proxies are trusted."""
+        return client_address(self.scope, self._observability.trusted_proxies)
 
     @property
     def route(self) -> str | None:
@@ -101,6 +108,8 @@ class Exchange(Observed):
         self, observability: "Observability", scope: Scope, receive: Receive, send: Send, root_path: str
     ) -> None:
         Observed.__init__(self, observability, scope, receive, send, root_path)
+        if observability.tells_deliveries:
+            self.fields = delivery_fields(self.headers)
         # uvicorn drops what is sent to a client that has left, without a word; its `receive` belongs to the object that
         # knows. Other servers raise, or answer `receive` with a disconnect.
         cycle = getattr(receive, "__self__", None)

@@ -7,8 +7,10 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .client_address import TrustedProxies
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 MetricsDomain = Literal["prometheus", "custom", "workload"]
@@ -52,11 +54,18 @@ class Settings(BaseSettings):
         {"DEBUG": 0.1},
         description="JSON: share of entries below WARNING to write, by severity, `logger:NAME` or `route:TEMPLATE`.",
     )
+    trusted_proxies: str = Field(
+        "", description="Whom to believe about the client's address: hops, networks, `cloud_run` or `load_balancer`."
+    )
     debug_header_key: SecretStr | None = Field(
         None, description="Key for signing `X-Debug-Log`, which turns on debug entries for one request."
     )
     admin_token: SecretStr | None = Field(
         None, description="Bearer token for `PUT /admin/log-level`. Without one, the route does not exist."
+    )
+    error_reporting: Literal["log", "api"] = Field(
+        "log",
+        description="Error events stand in the log; `api` also sends them, for hosts without a logging agent.",
     )
     hash_key: SecretStr | None = Field(
         None, description="Key for hashing user ids and accounts. Empty: a new one for each process."
@@ -112,6 +121,12 @@ class Settings(BaseSettings):
         pattern=r"^$|^[^\s/]+:\d{1,5}$",
         description="`host:port` of the emulator's gRPC port. Set: nothing is sent to Google Cloud.",
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _names_proxies(cls, value: str) -> str:
+        TrustedProxies.parse(value)
+        return value
 
     @property
     def service(self) -> str:

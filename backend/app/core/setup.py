@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from fastapi import FastAPI
 
+from .client_address import TrustedProxies
+from .errors.api import ErrorReportingApi
 from .errors.reports import ErrorReports
 from .exchange import Exchange, Receive, Scope, Send
 from .exclusion import Exclusion
@@ -17,7 +19,7 @@ from .logging.admin import admin_routes
 from .logging.debug import DebugRequests
 from .logging.entry import Identity
 from .logging.sampling import Sampling
-from .logging.setup import configure
+from .logging.setup import configure, write_held
 from .logging.stdout import Stdout
 from .metrics import metrics_client
 from .metrics.instruments import MetricsClient
@@ -67,10 +69,22 @@ class Observability:
         self.requests = RequestMetrics(self.worker.store, self.settings.service, enabled=self.settings.enable_metrics)
         settings = self.settings
         self._access = AccessLog(self._identity, self._write, time_ns, tracing=settings.enable_tracing)
+        self._error_api = (
+            ErrorReportingApi(lambda: self.identity.runtime.project, settings.cloudops_emulator_host)
+            if settings.error_reporting == "api"
+            else None
+        )
         self._errors = ErrorReports(
-            self._identity, self._write, time_ns, tracing=settings.enable_tracing, hash_key=secret(settings.hash_key)
+            self._identity,
+            self._write,
+            time_ns,
+            tracing=settings.enable_tracing,
+            hash_key=secret(settings.hash_key),
+            also=self._error_api,
         )
         self._access_log = settings.access_log
+        self.tells_deliveries = settings.access_log != "off"
+        self.trusted_proxies = TrustedProxies.parse(settings.trusted_proxies)
         self._slow_seconds = settings.slow_request_seconds
         self.exclusion = Exclusion(filter(None, (part.strip() for part in settings.excluded_routes.split(","))))
         self.debug_requests = DebugRequests(secret(settings.debug_header_key))
@@ -114,8 +128,7 @@ class Observability:
         if error is not None and outcome in _OUR_FAILURES and isinstance(error, Exception):
             self._errors(exchange, error)
         if exchange.held and (problem or error is not None):
-            for line in exchange.held:
-                self._write(line)
+            write_held(exchange)
         if exchange.excluded:
             return
         if exchange.background >= BACKGROUND_SECONDS:
@@ -149,6 +162,8 @@ class Observability:
         """Flush what has been counted; bounded by Cloud Run's ten seconds."""
         if self.started:
             self.started = False
+            if self._error_api is not None:
+                await asyncio.to_thread(self._error_api.close)
             await asyncio.to_thread(self.worker.stop)
 
 

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import secrets
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,11 +34,13 @@ class ErrorReports:
         *,
         tracing: bool,
         hash_key: bytes = b"",
+        also: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._identity = identity
         self._write = write
         self._time_ns = time_ns
         self._tracing = tracing
+        self._also = also
         self._key = hash_key or secrets.token_bytes(32)
         self._timestamps = Timestamps()
         self._ids = InsertIds()
@@ -47,8 +49,12 @@ class ErrorReports:
     def __call__(self, exchange: "Exchange", error: BaseException) -> None:
         told.set(error)
         repeated = self._repetitions.admit(fingerprint(error), monotonic())
-        if repeated is not None:
-            self._write(render(self.event(exchange, error, repeated)))
+        if repeated is None:
+            return
+        event = self.event(exchange, error, repeated)
+        self._write(render(event))
+        if self._also is not None:
+            self._also(event)
 
     def event(self, exchange: "Exchange", error: BaseException, repeated: int = 0) -> dict[str, Any]:
         """The entry as a dict."""

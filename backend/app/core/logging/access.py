@@ -62,8 +62,8 @@ class AccessLog:
         optional = ""
         if (agent := headers.get(b"user-agent")) is not None:
             optional = f',"userAgent":{self._quote(agent)}'
-        if (client := scope.get("client")) is not None:
-            optional += f',"remoteIp":{self._quote(client[0].encode())}'
+        if address := exchange.client_address:
+            optional += f',"remoteIp":{self._quote(address.encode())}'
         if (length := headers.get(b"content-length")) is not None and length.isdigit():
             optional += f',"requestSize":"{int(length)}"'
         link = ""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from .. import guard
-from ..context import current
+from ..context import RequestContext, current
 from ..errors.told import told
 from .entry import Identity
 from .levels import logger_class, threshold
@@ -136,6 +136,13 @@ def configure(
         # Without any handler the standard library would print warnings by itself.
         access.handlers = [h for h in access.handlers if not _writes_to_console(h)] or [logging.NullHandler()]
         access.propagate = False
+
+
+def write_held(context: RequestContext) -> None:
+    """Write the entries that sampling held back, with their own times: what they belong to has failed, or was slow."""
+    held, context.held = context.held, None
+    for line in held or ():
+        _pipeline.write(line)
 
 
 def set_level(name: str) -> None:

@@ -76,7 +76,12 @@ async def test_the_access_entry_and_a_log_call_share_their_keys():
     call, access = await _entries("/items/7")
     own = {"amount", "logging.googleapis.com/sourceLocation"}
     assert set(call) - own == set(access) - {"cold_start", "httpRequest", "outcome", "time_to_first_byte"}
-    shared = {name for name in call if name in access} - {"time", "message", "logger", "logging.googleapis.com/insertId"}
+    shared = {name for name in call if name in access} - {
+        "time",
+        "message",
+        "logger",
+        "logging.googleapis.com/insertId",
+    }
     assert {name: call[name] for name in shared} == {name: access[name] for name in shared}
 
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 from fastapi import FastAPI
 
-from app.core import get_logger, set_level
+from app.core import get_logger, request_context, set_level
 from app.core.context import RequestContext
 from app.core.logging.debug import HEADER, MOST_A_MINUTE, DebugRequests, sign
 from app.core.logging.sampling import Sampling, hold
@@ -59,6 +59,16 @@ async def test_what_was_held_back_is_written_when_the_request_fails_or_is_slow(q
         assert _debug_lines(service) == ["one", "two"]
         times = {entry["message"]: entry["time"] for entry in service.entries}
         assert times["one"] < times["three"], "held lines keep their own times"
+
+
+def test_a_job_that_fails_writes_what_was_held_back_too():
+    with observed(log_level="DEBUG", log_sample_rates={"DEBUG": 0.0}) as service:
+        with request_context(request_id="well"):
+            get_logger("job").debug("step")
+        with pytest.raises(KeyError), request_context(request_id="failed"):
+            get_logger("job").debug("step")
+            raise KeyError
+        assert [entry["request_id"] for entry in service.entries] == ["failed"]
 
 
 @pytest.mark.parametrize(
