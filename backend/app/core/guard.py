@@ -10,8 +10,13 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
+
+from .redaction import Redaction
 
 _EVERY_SECONDS = 60.0
+# Telemetry's own errors carry what it was looking at: never the service's settings for redaction, always all rules.
+_redact: Final = Redaction().stack_trace
 _last_told: dict[str, float] = {}
 
 #: How often each place failed, for the metric `cloudops_internal_errors_total`.
@@ -26,7 +31,7 @@ def _tell(where: str, error: BaseException) -> None:
     _last_told[where] = now
     warn(
         f"fastapi-cloudops: {where} failed; the service goes on without it",
-        stack_trace="".join(traceback.format_exception(error)),
+        stack_trace=_redact("".join(traceback.format_exception(error))),
     )
 
 

@@ -63,6 +63,15 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(
         None, description="Bearer token for `PUT /admin/log-level`. Without one, the route does not exist."
     )
+    redact_keys: str = Field("", description="Names of fields that hold secrets too, by commas, in any spelling.")
+    redact_keep_keys: str = Field("", description="Names of fields that never hold secrets, whatever they look like.")
+    redact_mode: Literal["mask", "hash", "drop"] = Field(
+        "mask", description="What becomes of a secret: `[redacted]`, a keyed hash (`HASH_KEY`), or nothing."
+    )
+    audit_strict: bool = Field(
+        False,
+        description="An audit event with undeclared fields raises instead of saying so: for development.",
+    )
     error_reporting: Literal["log", "api"] = Field(
         "log",
         description="Error events stand in the log; `api` also sends them, for hosts without a logging agent.",
@@ -179,3 +188,8 @@ def _allowed(field: str, message: str) -> str:
 def secret(value: SecretStr | None) -> bytes:
     """The bytes of a secret setting; empty when it is not set."""
     return value.get_secret_value().encode() if value is not None else b""
+
+
+def listed(value: str) -> list[str]:
+    """The parts of a setting that is a list, by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()]

@@ -16,8 +16,10 @@ from .health import HealthRegistry, health, routes
 from .lifecycle import Worker, process_worker
 from .logging.access import BACKGROUND_SECONDS, AccessLog
 from .logging.admin import admin_routes
+from .logging.audit import get_audit_logger
 from .logging.debug import DebugRequests
 from .logging.entry import Identity
+from .logging.processors import chain
 from .logging.sampling import Sampling
 from .logging.setup import configure, write_held
 from .logging.stdout import Stdout
@@ -26,8 +28,9 @@ from .metrics.instruments import MetricsClient
 from .metrics.own import Follower
 from .metrics.requests import RequestMetrics
 from .monitoring_middleware import serve
+from .redaction import Redaction
 from .runtime import Runtime, from_environment
-from .settings import Settings, secret
+from .settings import Settings, listed, secret
 from .websocket import Connection
 
 _ATTRIBUTE = "_fastapi_cloudops"
@@ -68,7 +71,21 @@ class Observability:
         self._located(from_environment(self.settings.google_cloud_project, bool(self.settings.cloudops_emulator_host)))
         self.requests = RequestMetrics(self.worker.store, self.settings.service, enabled=self.settings.enable_metrics)
         settings = self.settings
-        self._access = AccessLog(self._identity, self._write, time_ns, tracing=settings.enable_tracing)
+        self.redaction = Redaction(
+            listed(settings.redact_keys),
+            listed(settings.redact_keep_keys),
+            settings.redact_mode,
+            secret(settings.hash_key),
+        )
+        tracing = settings.enable_tracing
+        self._access = AccessLog(self._identity, self._write, time_ns, self.redaction, tracing=tracing)
+        #: Writes entries that are never sampled or dropped; see `core.logging.audit`.
+        self.audit = get_audit_logger(
+            self._write,
+            chain(self._identity, time_ns, self.redaction, tracing=tracing),
+            redaction=self.redaction,
+            strict=settings.audit_strict,
+        )
         self._error_api = (
             ErrorReportingApi(lambda: self.identity.runtime.project, settings.cloudops_emulator_host)
             if settings.error_reporting == "api"
@@ -78,20 +95,20 @@ class Observability:
             self._identity,
             self._write,
             time_ns,
-            tracing=settings.enable_tracing,
-            hash_key=secret(settings.hash_key),
+            self.redaction,
+            tracing=tracing,
             also=self._error_api,
         )
         self._access_log = settings.access_log
         self.tells_deliveries = settings.access_log != "off"
         self.trusted_proxies = TrustedProxies.parse(settings.trusted_proxies)
         self._slow_seconds = settings.slow_request_seconds
-        self.exclusion = Exclusion(filter(None, (part.strip() for part in settings.excluded_routes.split(","))))
+        self.exclusion = Exclusion(listed(settings.excluded_routes))
         self.debug_requests = DebugRequests(secret(settings.debug_header_key))
         self.metrics = metrics_client if worker is None else MetricsClient(self.worker.store)
         if isinstance(self._write, Stdout):
             self._publish(self._write)
-        self.health.configure(self.settings)
+        self.health.configure(self.settings, self.redaction)
         self.health.metrics = self.metrics
 
     def _publish(self, stdout: Stdout) -> None:
@@ -116,6 +133,7 @@ class Observability:
             self._write,
             level=self.settings.log_level,
             time_ns=self._time_ns,
+            redaction=self.redaction,
             tracing=self.settings.enable_tracing,
             sampling=Sampling(self.settings.log_sample_rates),
             verbose_requests=self.debug_requests.possible,

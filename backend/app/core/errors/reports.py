@@ -3,9 +3,6 @@
 Source: cloud.google.com/error-reporting/docs/formatting-error-messages. Locals and argument values are never in it.
 """
 
-import hashlib
-import hmac
-import secrets
 import traceback
 from collections.abc import Callable, Mapping
 from time import monotonic
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..logging.entry import INSERT_ID, SPAN_ID, TRACE, TRACE_SAMPLED, Identity, InsertIds, Timestamps
 from ..logging.processors import render
+from ..redaction import Redaction
 from .grouping import Repetitions, fingerprint
 from .told import told
 
@@ -31,9 +29,9 @@ class ErrorReports:
         identity: Callable[[], Identity],
         write: Callable[[bytes], None],
         time_ns: Callable[[], int],
+        redaction: Redaction,
         *,
         tracing: bool,
-        hash_key: bytes = b"",
         also: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._identity = identity
@@ -41,7 +39,7 @@ class ErrorReports:
         self._time_ns = time_ns
         self._tracing = tracing
         self._also = also
-        self._key = hash_key or secrets.token_bytes(32)
+        self._redaction = redaction
         self._timestamps = Timestamps()
         self._ids = InsertIds()
         self._repetitions = Repetitions()
@@ -61,10 +59,10 @@ class ErrorReports:
         identity = self._identity()
         entry: dict[str, Any] = {
             "severity": "ERROR",
-            "message": "".join(traceback.format_exception_only(error)).strip(),
+            "message": self._redaction.error("".join(traceback.format_exception_only(error)).strip()),
             "@type": EVENT_TYPE,
             # Chains and groups are kept; the service reads Python's own format.
-            "stack_trace": "".join(traceback.format_exception(error)),
+            "stack_trace": self._redaction.stack_trace("".join(traceback.format_exception(error))),
             "context": self._context(exchange),
             "logger": LOGGER,
             "time": self._timestamps.render(self._time_ns()),
@@ -81,7 +79,7 @@ class ErrorReports:
             entry[TRACE] = identity.trace_prefix + trace.trace_id
             entry[SPAN_ID] = trace.span_id
             entry[TRACE_SAMPLED] = trace.sampled
-        for name, value in exchange.fields.items():
+        for name, value in self._redaction.fields(dict(exchange.fields)).items():
             entry.setdefault(name, value)
         return entry | identity.constants
 
@@ -90,15 +88,11 @@ class ErrorReports:
         request = {
             "method": scope["method"],
             # The template, so that the errors of one route are one group of addresses.
-            "url": exchange.template or scope["path"],
-            "userAgent": agent.decode("latin-1"),
+            "url": exchange.template or self._redaction.url(scope["path"]),
+            "userAgent": self._redaction.text(agent.decode("latin-1")),
             "responseStatusCode": exchange.status,
         }
         context: dict[str, Any] = {"httpRequest": request}
         if exchange.user_id:
-            context["user"] = self.hashed(exchange.user_id)
+            context["user"] = self._redaction.hash(exchange.user_id)
         return context
-
-    def hashed(self, user_id: str) -> str:
-        """A user id that can be told from others, and not read."""
-        return hmac.new(self._key, user_id.encode(), hashlib.sha256).hexdigest()[:16]

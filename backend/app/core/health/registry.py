@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from ..metrics import metrics_client
+from ..redaction import Redaction
 from .checks import Check, Function, Result, ask
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ class HealthRegistry:
         self.interval = 10.0
         self.timeout = 2.0
         self.token = ""
+        self.redaction = Redaction()
         self.metrics: MetricsClient = metrics_client
         self._results: list[Result] = []
         self._taken = float("-inf")
         self._running: asyncio.Task[list[Result]] | None = None
 
-    def configure(self, settings: "Settings") -> None:
+    def configure(self, settings: "Settings", redaction: Redaction) -> None:
+        self.redaction = redaction
         self.interval = settings.health_check_interval
         self.timeout = settings.health_check_timeout
         self.token = settings.health_token.get_secret_value() if settings.health_token else ""

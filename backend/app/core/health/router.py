@@ -77,7 +77,7 @@ def _details(registry: HealthRegistry, results: Iterable[Result]) -> dict[str, o
             "critical": result.check.critical,
             "seconds": round(result.seconds, 6),
             "age_seconds": round(registry.age, 3),
-            **({"reason": result.reason} if result.reason else {}),
+            **({"reason": registry.redaction.error(result.reason)} if result.reason else {}),
         }
         for result in results
     }

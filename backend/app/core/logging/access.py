@@ -4,12 +4,14 @@ structlog costs more than the rest of a request's telemetry together, so this li
 compares the keys of the two.
 """
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from json.encoder import encode_basestring_ascii as quote
 from typing import TYPE_CHECKING, Final
 
 from ..http import METHODS
+from ..redaction import Redaction
 from . import severity
 from .entry import INSERT_ID, SPAN_ID, TRACE, TRACE_SAMPLED, Identity, InsertIds, Timestamps
 from .processors import render
@@ -22,6 +24,7 @@ _LOGGER: Final = "fastapi_cloudops.access"
 # Fragments of user agents and addresses that come again; an attacker's inventions must not fill the memory.
 _REMEMBERED: Final = 1024
 _LONGEST: Final = 2048
+_PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~-]{0,12}+)*+")
 #: What the app does after the response is told from here on; less is only its way back through the layers.
 BACKGROUND_SECONDS: Final = 0.001
 
@@ -34,9 +37,11 @@ class AccessLog:
         identity: Callable[[], Identity],
         write: Callable[[bytes], None],
         time_ns: Callable[[], int],
+        redaction: Redaction,
         *,
         tracing: bool,
     ) -> None:
+        self._redaction = redaction
         self._identity = identity
         self._write = write
         self._time_ns = time_ns
@@ -74,7 +79,7 @@ class AccessLog:
                 f',"{TRACE_SAMPLED}":{"true" if sampled else "false"}'
             )
         if exchange.user_id:
-            link += f',"user_id":{quote(exchange.user_id[:_LONGEST])}'
+            link += f',"user_id":{quote(self._redaction.text(exchange.user_id)[:_LONGEST])}'
         if exchange.worst:
             link += f',"worst_severity":"{severity.of_level(exchange.worst)}"'
         if exchange.background >= BACKGROUND_SECONDS:
@@ -83,11 +88,12 @@ class AccessLog:
             self._cold = False
             link += ',"cold_start":true'
         if exchange.fields:
-            link += "," + render(dict(exchange.fields)).decode()[1:-2]  # without its braces and newline
+            bound = self._redaction.fields(dict(exchange.fields))
+            link += "," + render(bound).decode()[1:-2]  # without its braces and newline
         if error is not None:
             link += _failure(error)
         return (
-            f'{head},"requestUrl":{quote(scope["path"][:_LONGEST])},"responseSize":"{exchange.response_bytes}"{optional}'
+            f'{head},"requestUrl":{self._path(scope["path"])},"responseSize":"{exchange.response_bytes}"{optional}'
             f',"latency":"{exchange.ended - exchange.started:.9f}s","protocol":"HTTP/{protocol}"}}'
             f',"time":"{self._timestamps.render(self._time_ns())}","{INSERT_ID}":"{self._ids.next()}"'
             f',"time_to_first_byte":"{first_byte:.9f}s","request_id":"{exchange.request_id}"{link},{identity.rendered}}}\n'
@@ -104,6 +110,12 @@ class AccessLog:
         if method in METHODS:  # what clients invent is not remembered
             self._heads[key] = head
         return head
+
+    def _path(self, path: str) -> str:
+        # Short parts of plain letters hold nothing that a detector looks for; most paths are made of them.
+        if _PLAIN_PATH.fullmatch(path) is None:
+            path = self._redaction.url(path)
+        return quote(path[:_LONGEST])
 
     def connection(self, connection: "Connection", error: BaseException | None) -> None:
         """The entry of a websocket connection, at its end."""
@@ -123,18 +135,18 @@ class AccessLog:
         if connection.template:
             entry["route"] = connection.template
         if connection.user_id:
-            entry["user_id"] = connection.user_id
+            entry["user_id"] = self._redaction.text(connection.user_id)
         if self._tracing:
             trace_id, span_id, sampled = connection.trace
             entry |= {TRACE: identity.trace_prefix + trace_id, SPAN_ID: span_id, TRACE_SAMPLED: sampled}
         if error is not None:
             entry["error_type"] = _name(error)
-        self._write(render({**connection.fields, **entry}))
+        self._write(render({**self._redaction.fields(dict(connection.fields)), **entry}))
 
     def _quote(self, raw: bytes) -> str:
         quoted = self._quoted.get(raw)
         if quoted is None:
-            quoted = quote(raw[:_LONGEST].decode("latin-1"))
+            quoted = quote(self._redaction.text(raw.decode("latin-1"))[:_LONGEST])
             if len(self._quoted) >= _REMEMBERED:
                 self._quoted.clear()
             self._quoted[raw] = quoted

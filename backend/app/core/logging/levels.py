@@ -1,6 +1,7 @@
 """Which levels are logged: one threshold that can change while the service runs, and requests that asked for more."""
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -57,6 +58,8 @@ threshold = Threshold()
 def _method(name: str, number: int, inner: Callable[..., Any]) -> Callable[..., Any]:
     def log(self: Any, event: str | None = None, *args: Any, **fields: Any) -> Any:
         if number >= threshold.number or threshold.admits(number):
+            # The caller's frame is right above; looking for it later would cost more than the rest of the call.
+            fields.setdefault("_frame", sys._getframe(1))  # noqa: SLF001  # CPython's own way
             return inner(self, event, *args, **fields)
         return None
 

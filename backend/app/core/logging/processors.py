@@ -1,7 +1,6 @@
 """A log call's way to its line: an entry is a dict, and each function adds, changes or drops one thing."""
 
 import json
-import logging
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ import orjson
 import structlog
 
 from ..context import current
+from ..redaction import Redaction
 from . import severity
 from .entry import INSERT_ID, SOURCE_LOCATION, SPAN_ID, TRACE, TRACE_SAMPLED, Identity, InsertIds, Timestamps
 
@@ -18,18 +18,22 @@ Processor = Callable[[Any, str, Entry], Entry]
 # Names of structlog's methods that are no level of their own.
 _METHODS: Final = {"exception": "ERROR", "warn": "WARNING", "fatal": "CRITICAL", "critical": "CRITICAL", "err": "ERROR"}
 _RANKS: Final = {"WARNING": 30, "ERROR": 40, "CRITICAL": 50}
-_CALLSITE: Final = structlog.processors.CallsiteParameter
 
 
 def add_severity(_logger: Any, method: str, entry: Entry) -> Entry:
-    record = entry.get("_record")
-    if isinstance(record, logging.LogRecord):
+    """Severity and name of the logger; `_place` keeps where the call stands for later."""
+    record = entry.pop("_record", None)
+    frame = entry.pop("_frame", None)
+    if record is not None:
         entry["severity"] = severity.of_level(record.levelno)
         entry["logger"] = record.name
-    else:
-        entry["severity"] = _METHODS.get(method, method.upper())
-        if "_name" in entry:
-            entry["logger"] = entry["_name"]
+        entry["_place"] = (record.pathname, record.lineno, record.funcName)
+        return entry
+    entry["severity"] = _METHODS.get(method, method.upper())
+    if (name := entry.pop("_name", None)) is not None:
+        entry["logger"] = name
+    if frame is not None:
+        entry["_place"] = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
     return entry
 
 
@@ -44,19 +48,17 @@ def add_time(time_ns: Callable[[], int]) -> Processor:
     return processor
 
 
-def add_request(identity: Callable[[], Identity], *, tracing: bool) -> Processor:
-    """Ids and bound fields of the current request; what the call itself names wins over what was bound."""
+def add_request(identity: Callable[[], Identity], policy: Redaction, *, tracing: bool) -> Processor:
+    """Ids of the current request."""
 
     def processor(_logger: Any, _method: str, entry: Entry) -> Entry:
         context = current.get()
         if context is None:
             return entry
-        for name, value in context.fields.items():
-            entry.setdefault(name, value)
         context.worst = max(context.worst, _RANKS.get(entry["severity"], 0))
         entry["request_id"] = context.request_id
         if context.user_id:
-            entry["user_id"] = context.user_id
+            entry["user_id"] = policy.text(context.user_id)
         if (route := context.route) is not None:
             entry["route"] = route
         if tracing:
@@ -64,6 +66,30 @@ def add_request(identity: Callable[[], Identity], *, tracing: bool) -> Processor
             entry[TRACE] = identity().trace_prefix + trace.trace_id
             entry[SPAN_ID] = trace.span_id
             entry[TRACE_SAMPLED] = trace.sampled
+        return entry
+
+    return processor
+
+
+def add_bound(_logger: Any, _method: str, entry: Entry) -> Entry:
+    """What was bound to the request; what the call itself names wins."""
+    context = current.get()
+    if context is not None:
+        for name, value in context.fields.items():
+            entry.setdefault(name, value)
+    return entry
+
+
+def redact(policy: Redaction) -> Processor:
+    """Take secrets out of everything that came from outside of this library."""
+
+    def processor(_logger: Any, _method: str, entry: Entry) -> Entry:
+        trace, place = entry.pop("stack_trace", None), entry.pop("_place", None)
+        entry = policy.fields(entry)
+        entry["_place"] = place
+        if trace is not None:  # the message often repeats the exception's
+            entry["message"] = policy.error(str(entry["message"]))
+            entry["stack_trace"] = policy.stack_trace(str(trace))
         return entry
 
     return processor
@@ -77,19 +103,11 @@ def add_constants(identity: Callable[[], Identity]) -> Processor:
     return processor
 
 
-#: Where the call stands: structlog's own search for the first frame that is not a logger's.
-find_callsite: Final = structlog.processors.CallsiteParameterAdder(
-    [_CALLSITE.PATHNAME, _CALLSITE.LINENO, _CALLSITE.FUNC_NAME],
-    additional_ignores=[__name__.rpartition(".")[0]],
-)
-
-
-def name_source_location(_logger: Any, _method: str, entry: Entry) -> Entry:
-    entry[SOURCE_LOCATION] = {
-        "file": str(entry.pop("pathname", "")),
-        "line": str(entry.pop("lineno", "")),
-        "function": str(entry.pop("func_name", "")),
-    }
+def name_place(_logger: Any, _method: str, entry: Entry) -> Entry:
+    place = entry.pop("_place", None)
+    if place is not None:
+        file, line, function = place
+        entry[SOURCE_LOCATION] = {"file": file, "line": str(line), "function": function}
     return entry
 
 
@@ -102,13 +120,6 @@ def name_exception(_logger: Any, _method: str, entry: Entry) -> Entry:
 
 def name_message(_logger: Any, _method: str, entry: Entry) -> Entry:
     entry["message"] = str(entry.pop("event", ""))
-    return entry
-
-
-def drop_internals(_logger: Any, _method: str, entry: Entry) -> Entry:
-    # `color_message` is uvicorn's message again, with terminal colours.
-    for name in [name for name in entry if name.startswith("_") or name == "color_message"]:
-        del entry[name]
     return entry
 
 
@@ -132,17 +143,22 @@ def _text(value: object) -> str:
         return f"<{type(value).__name__} without a text: {type(error).__name__}>"
 
 
-def chain(identity: Callable[[], Identity], time_ns: Callable[[], int], *, tracing: bool) -> list[Processor]:
-    """The processors of every log call, in order; `render` comes after them."""
+def chain(
+    identity: Callable[[], Identity], time_ns: Callable[[], int], redaction: Redaction, *, tracing: bool
+) -> list[Processor]:
+    """The processors of every log call, in order; `render` comes after them.
+
+    Our own fields join after the redaction: they need none, and looking through them would cost more than the rest.
+    """
     return [
         add_severity,
-        add_time(time_ns),
-        find_callsite,
-        name_source_location,
         structlog.processors.format_exc_info,
         name_exception,
         name_message,
-        add_request(identity, tracing=tracing),
+        add_bound,
+        redact(redaction),
+        name_place,
+        add_time(time_ns),
+        add_request(identity, redaction, tracing=tracing),
         add_constants(identity),
-        drop_internals,
     ]

@@ -11,6 +11,7 @@ import structlog
 from .. import guard
 from ..context import RequestContext, current
 from ..errors.told import told
+from ..redaction import Redaction
 from .entry import Identity
 from .levels import logger_class, threshold
 from .processors import Entry, Processor, chain, render
@@ -65,6 +66,7 @@ def _is_told(record: logging.LogRecord) -> bool:
 def _entry(record: logging.LogRecord) -> Entry:
     entry: Entry = {"event": _message(record), "_record": record}
     structlog.stdlib.ExtraAdder()(None, "", entry)  # type: ignore[arg-type]  # it takes no logger
+    entry.pop("color_message", None)  # uvicorn's message again, with terminal colours
     if record.exc_info:
         entry["exc_info"] = record.exc_info
     return entry
@@ -92,6 +94,7 @@ def configure(
     *,
     level: str,
     time_ns: Callable[[], int],
+    redaction: Redaction,
     tracing: bool,
     sampling: Sampling,
     verbose_requests: bool = False,
@@ -106,11 +109,12 @@ def configure(
         write: Takes each line.
         level: Least severe level that is logged.
         time_ns: Wall time.
+        redaction: What must not be told.
         tracing: Whether entries name their trace.
         sampling: Which entries below WARNING are written.
         verbose_requests: Whether single requests may ask for debug entries.
     """
-    _pipeline.processors = chain(identity, time_ns, tracing=tracing)
+    _pipeline.processors = chain(identity, time_ns, redaction, tracing=tracing)
     _pipeline.sampling = sampling
     _pipeline.write = write
     threshold.set(level)

@@ -1,0 +1,3 @@
+"""Makes the fixture `alert_tester` known."""
+
+pytest_plugins = ["fastapi_cloudops.emulator.alerttest.pytest_plugin"]
