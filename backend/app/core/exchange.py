@@ -56,7 +56,11 @@ class Observed(RequestContext):
     @property
     def client_address(self) -> str:
         """Who asks: the socket's peer, or further away where proxies are trusted."""
-        return client_address(self.scope, self._observability.trusted_proxies)
+        trusted = self._observability.trusted_proxies
+        client = self.scope.get("client")
+        if not trusted and client and ":" not in client[0]:
+            return str(client[0])  # the common case at once: IPv4, and nobody is trusted
+        return client_address(self.scope, trusted)
 
     @property
     def route(self) -> str | None:
