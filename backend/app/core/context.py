@@ -103,9 +103,9 @@ def read_traceparent(value: bytes) -> tuple[str, str, bool] | None:
     # The form that everybody sends, without the price of a regular expression.
     if len(value) == _USUAL_LENGTH and value[:3] == b"00-" and value.translate(None, _HEX) == b"---":
         text = value.decode()
-        trace, span = text[3:35], text[36:52]
-        if text[35] == text[52] == "-" and trace != _NO_TRACE and span != _NO_SPAN:
-            return trace, span, text[54] in _ODD
+        usual = text[3:35], text[36:52], text[54] in _ODD
+        if text[35] == text[52] == "-" and usual[0] != _NO_TRACE and usual[1] != _NO_SPAN:
+            return usual
         return None
     match = _TRACEPARENT.fullmatch(value)
     if match is None:

@@ -65,9 +65,14 @@ def test_a_job_that_fails_writes_what_was_held_back_too():
     with observed(log_level="DEBUG", log_sample_rates={"DEBUG": 0.0}) as service:
         with request_context(request_id="well"):
             get_logger("job").debug("step")
-        with pytest.raises(KeyError), request_context(request_id="failed"):
+
+        @request_context(request_id="failed")
+        def fails() -> None:
             get_logger("job").debug("step")
             raise KeyError
+
+        with pytest.raises(KeyError):
+            fails()
         assert [entry["request_id"] for entry in service.entries] == ["failed"]
 
 
