@@ -49,7 +49,7 @@ async def test_a_requests_lines_stand_or_fall_together():
         assert {tuple(lines) for lines in kept} == {("one", "two"), ()}
 
 
-@pytest.mark.parametrize(("query", "settings"), [("?fail=true", {}), ("?slow=0.03", {"slow_request_seconds": 0.02})])
+@pytest.mark.parametrize(("query", "settings"), [("?fail=true", {}), ("?slow=0.6", {"slow_request_seconds": 0.5})])
 async def test_what_was_held_back_is_written_when_the_request_fails_or_is_slow(query, settings):
     with observed(_app(), log_level="DEBUG", log_sample_rates={"DEBUG": 0.0}, **settings) as service:
         async with service.client() as client:
