@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import apply, logs, query, run, up
+from . import apply, logs, query, run, test, up
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,3 +55,4 @@ app.command("run", context_settings={"allow_interspersed_args": False})(run.run)
 app.command("apply")(apply.apply)
 app.command("query")(query.query)
 app.command("logs")(logs.logs)
+app.command("test")(test.run_tests)

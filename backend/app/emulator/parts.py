@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 from .alerting.suite import Alerting
 from .console.pages import routes as console_routes
 from .dashboards.service import DashboardsService
-from .logging.service import LoggingService
+from .errorreporting.service import ErrorReporting
+from .faults.http_api import routes as control_routes
+from .faults.plan import Faults
+from .logging.suite import CloudLogging
 from .monitoring.service import MetricService
 from .monitoring.store import MetricStore
 from .project import Context
@@ -21,26 +24,35 @@ class Parts:
     def __init__(self, context: Context, *, evaluate_every: float | None = None, page: Callable[[], str] = str) -> None:
         """`page` answers the address of the console."""
         self.store = MetricStore()
+        self.faults = Faults(context.clock)
         self.source = CloudSource(self.store, context)
         self.metrics = MetricService(context, self.store)
         self.dashboards = DashboardsService(context)
-        self.logging = LoggingService(context)
+        self.log_suite = CloudLogging(context, self.store)
+        self.logging = self.log_suite.entries
         self.alerting = Alerting(context, self.store, self.source, evaluate_every=evaluate_every, page=page)
+        self.logging.watchers.append(self.alerting.logs.put)
+        self.errors = ErrorReporting(context, self.logging.write_log_entries, self.logging.config.buckets.has_own_key)
+        self.logging.derive.append(self.errors.notice)
         self.services: dict[str, object] = {
-            "google.logging.v2.LoggingServiceV2": self.logging,
+            **self.errors.services,
+            **self.log_suite.services,
             "google.monitoring.dashboard.v1.DashboardsService": self.dashboards,
             "google.monitoring.v3.MetricService": self.metrics,
             **self.alerting.services,
         }
         self.routes: list[BaseRoute] = [
             *console_routes(context),
+            *control_routes(self.faults, context.clock),
+            *self.log_suite.routes(),
             *promql_routes(context, self.source),
             *self.alerting.routes(),
         ]
         self._restore = {
             "alerting": self.alerting.restore,
             "dashboards": self.dashboards.restore,
-            "logging": self.logging.restore,
+            "errorreporting": self.errors.restore,
+            "logging": self.log_suite.restore,
             "monitoring": self.metrics.restore,
         }
 

@@ -102,7 +102,7 @@ class Emulator:
         return journal
 
     def http_app(self) -> ASGIApp:
-        app: ASGIApp = Starlette(routes=[*self.parts.routes, rest_route(self.parts.services)])
+        app: ASGIApp = Starlette(routes=[*self.parts.routes, rest_route(self.parts.services, self.parts.faults)])
         return LoopbackGuard(app) if is_loopback(self.options.host) else app
 
     async def start(self) -> None:
@@ -124,7 +124,7 @@ class Emulator:
                     timeout_graceful_shutdown=1,
                 )
             )
-            self._grpc = make_server(self.parts.services)
+            self._grpc = make_server(self.parts.services, self.parts.faults)
             grpc_port = _bind(self._grpc, host, options.grpc_port, "--grpc-port", None)
             addresses = {
                 "project": options.project,

@@ -106,6 +106,7 @@ def test_a_length_of_time_is_read(text, value):
         ("apply", "cloudops apply terraform/monitoring --var service=items"),
         ("query", "cloudops query 'rate(http_request_total[1m])' --last 1h"),
         ("logs", "cloudops logs 'severity>=ERROR'"),
+        ("test", "cloudops test alerts/tests"),
     ],
 )
 def test_every_verb_explains_itself_with_examples(verb, example):

@@ -5,17 +5,26 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, Self
 
+import httpx
 import numpy as np
 from google.cloud.monitoring_v3 import types
 from google.protobuf import json_format
 
-from app.emulator.alerting.evaluator import AlertEvaluator, Transition
+from app.emulator.alerting.evaluator import AlertEvaluator
 from app.emulator.alerting.incidents import Incidents
+from app.emulator.alerting.life import Transition
+from app.emulator.alerting.log_match import LogFeed
 from app.emulator.alerting.messages import AlertPolicy, NotificationChannel
 from app.emulator.alerting.notify import Notifier
+from app.emulator.alerting.selection import MetricSource
 from app.emulator.alerting.service import AlertPolicyService, NotificationChannelService
+from app.emulator.alerting.snoozes import SnoozeService
+from app.emulator.alerttest import AlertTester
+from app.emulator.alerttest.notation import seconds_of
 from app.emulator.clock import NANOS, ManualClock
 from app.emulator.journal import Journal, MemoryJournal
+from app.emulator.monitoring.service import MetricService
+from app.emulator.monitoring.store import MetricStore
 from app.emulator.project import Context, Switches
 from app.emulator.promql.model import Matcher, Sampled, label_filter
 
@@ -52,14 +61,27 @@ class Journalled:
 
 
 class Workbench:
-    def __init__(self, *, every: float | None = None, journal: Journal | None = None, **switches: Any) -> None:
+    """Two sources of series: `source` for PromQL, `store` (through `write`) for metric conditions."""
+
+    def __init__(
+        self,
+        *,
+        every: float | None = None,
+        journal: Journal | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        **switches: Any,
+    ) -> None:
         self.clock = ManualClock()
         self.context = Context(clock=self.clock, journal=journal or MemoryJournal(), switches=Switches(**switches))
         self.source = Source()
         self.channels = NotificationChannelService(self.context)
         self.policies = AlertPolicyService(self.context, None, self.channels)
         self.incidents = Incidents(self.context)
-        self.notifier = Notifier(self.context, self.channels.channel)
+        self.notifier = Notifier(self.context, self.channels.channel, transport=transport)
+        self.snoozes = SnoozeService(self.context, self.policies.has)
+        self.store = MetricStore()
+        self.metrics = MetricService(self.context, self.store)
+        self.logs = LogFeed()
         self.warnings: list[str] = []
         self.evaluator = AlertEvaluator(
             self.context,
@@ -67,6 +89,9 @@ class Workbench:
             self.source,
             self.notifier,
             self.incidents,
+            series=MetricSource(self.store),
+            logs=self.logs,
+            snoozes=self.snoozes,
             every=every,
             warn=self.warnings.append,
         )
@@ -132,6 +157,69 @@ def promql_policy(query: str = "m > 1", *, strategy: dict[str, Any] | None = Non
     if strategy is not None:
         policy["alertStrategy"] = strategy
     return policy
+
+
+METRIC = "custom.googleapis.com/m"
+RESOURCE = {"type": "gce_instance", "instance_id": "1", "zone": "us-central1-a"}
+
+
+def threshold(
+    limit: float = 5, *, metric: str = METRIC, period: str = "60s", aligner: str = "ALIGN_MEAN", **fields: Any
+) -> dict[str, Any]:
+    """A threshold condition: over `limit`, unless `fields` say otherwise."""
+    body: dict[str, Any] = {
+        "filter": f'metric.type="{metric}" resource.type="gce_instance"',
+        "comparison": "COMPARISON_GT",
+        "thresholdValue": limit,
+        "duration": "0s",
+        "aggregations": [{"alignmentPeriod": period, "perSeriesAligner": aligner}],
+    }
+    return {"displayName": "Condition", "conditionThreshold": body | fields}
+
+
+def absent(duration: str = "300s", *, metric: str = METRIC, **fields: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "filter": f'metric.type="{metric}" resource.type="gce_instance"',
+        "duration": duration,
+        "aggregations": [{"alignmentPeriod": "60s", "perSeriesAligner": "ALIGN_MEAN"}],
+    }
+    return {"displayName": "Condition", "conditionAbsent": body | fields}
+
+
+def log_match(
+    filter_: str, extractors: dict[str, str] | None = None, *, period: str = "300s", **strategy: Any
+) -> dict[str, Any]:
+    """A whole policy, because a log condition stands alone and needs a rate limit."""
+    body = {"filter": filter_, "labelExtractors": extractors or {}}
+    return {
+        "displayName": "Policy",
+        "combiner": "OR",
+        "conditions": [{"displayName": "Condition", "conditionMatchedLog": body}],
+        "alertStrategy": {"notificationRateLimit": {"period": period}, **strategy},
+    }
+
+
+def policy_of(*conditions: dict[str, Any], combiner: str = "OR", **fields: Any) -> dict[str, Any]:
+    return {"displayName": "Policy", "combiner": combiner, "conditions": list(conditions), **fields}
+
+
+def alerts_of(*conditions: dict[str, Any], **fields: Any) -> AlertTester:
+    """A tester with one policy, called Policy."""
+    tester = AlertTester()
+    tester.add(policy_of(*conditions, **fields))
+    return tester
+
+
+def states_of(tester: AlertTester, until: str, *, step: str = "60s", **labels: str) -> list[tuple[float, str]]:
+    """The states of the policy on the way, each with the minute at which it began."""
+    seen: list[tuple[float, str]] = []
+    while tester.clock.seconds <= seconds_of(until):
+        tester.clock.advance(0)
+        state = tester.state("Policy", labels)
+        if not seen or seen[-1][1] != state:
+            seen.append((tester.clock.seconds / 60, state))
+        tester.clock.advance(step)
+    return seen
 
 
 class WebhookServer:

@@ -24,6 +24,7 @@ from .incidents import Incident, Incidents
 from .listing import select_plain
 from .messages import AlertPolicy
 from .notify import Delivery, Notifier
+from .observed import metadata, without_metadata
 
 _DEFAULT_PAGE = 50
 _LARGEST_PAGE = 1000
@@ -84,10 +85,14 @@ def alert(context: Context, incident: Incident) -> dict[str, Any]:
         "name": f"projects/{context.project_id}/alerts/{incident.id}",
         "state": incident.state.upper(),
         "openTime": timestamp(incident.opened_at),
-        "resource": {"type": incident.resource_type, "labels": incident.resource_labels},
-        "metadata": {},
+        "resource": {"type": incident.resource_type, "labels": without_metadata(incident.resource_labels)},
+        "metadata": {
+            kind: labels
+            for kind, name in (("systemLabels", "system_labels"), ("userLabels", "user_labels"))
+            if (labels := metadata(incident.resource_labels, name))
+        },
         "metric": {"type": incident.metric_type, "labels": incident.metric_labels},
-        "log": {},
+        "log": {"extractedLabels": incident.extracted} if incident.extracted else {},
         "policy": policy,
     }
     if incident.closed_at is not None:

@@ -11,12 +11,11 @@ from google.protobuf import json_format
 
 from ..project import Context
 from .messages import AlertPolicy, Raw
+from .observed import LabelSet
 
 _KIND = "alerting.incident"
 _MOST_CLOSED = 1000
 _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-
-LabelSet = frozenset[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -31,14 +30,19 @@ class Incident:
     metric_type: str
     resource_type: str
     resource_labels: dict[str, str]
+    """Metadata among them, as `observed` names it."""
     metric_labels: dict[str, str]
     value: float
     opened_at: int
     last_violated_at: int
+    """When data last confirmed it."""
     closed_at: int | None = None
     close_reason: str = ""
     notified_at: dict[str, int] = field(default_factory=dict)
     """When each channel was last told, for reminders."""
+    extracted: dict[str, str] = field(default_factory=dict)
+    """Labels that a log condition took out of the entry."""
+    threshold: float | None = None
 
     @property
     def state(self) -> Literal["open", "closed"]:
@@ -71,6 +75,8 @@ class Incidents:
         self._context = context
         self._lock = threading.Lock()
         self._by_id: dict[str, Incident] = {}
+        # Apart, because every evaluation asks for them.
+        self._open: dict[str, Incident] = {}
 
     def all(self) -> list[Incident]:
         """Newest first."""
@@ -83,7 +89,7 @@ class Incidents:
 
     def open(self) -> list[Incident]:
         with self._lock:
-            return [incident for incident in self._by_id.values() if incident.closed_at is None]
+            return list(self._open.values())
 
     def new_id(self) -> str:
         """Such as `0.n4x1pbz0s2ul`, the form that Google's notifications show."""
@@ -93,16 +99,22 @@ class Incidents:
         """Journal an incident as it is now, and hold it."""
         with self._lock:
             self._context.journal.append(_KIND, json.dumps(_to_json(incident)).encode())
-            self._by_id[incident.id] = incident
-            self._forget()
+            self._hold(incident)
 
     def restore(self, kind: str, record: bytes) -> bool:
         if kind != _KIND:
             return False
-        incident = _from_json(json.loads(record))
-        self._by_id[incident.id] = incident
-        self._forget()
+        self._hold(_from_json(json.loads(record)))
         return True
+
+    def _hold(self, incident: Incident) -> None:
+        self._by_id[incident.id] = incident
+        if incident.closed_at is None:
+            self._open[incident.id] = incident
+            return
+        self._open.pop(incident.id, None)
+        if len(self._by_id) - len(self._open) > _MOST_CLOSED:
+            self._forget()
 
     def _forget(self) -> None:
         closed = sorted((one.closed_at, one.id) for one in self._by_id.values() if one.closed_at is not None)
@@ -112,7 +124,7 @@ class Incidents:
 
 _PLAIN = (
     "id", "labels", "metric_type", "resource_type", "resource_labels", "metric_labels", "value",
-    "opened_at", "last_violated_at", "closed_at", "close_reason", "notified_at",
+    "opened_at", "last_violated_at", "closed_at", "close_reason", "notified_at", "extracted", "threshold",
 )  # fmt: skip
 
 
@@ -126,4 +138,5 @@ def _to_json(incident: Incident) -> dict[str, Any]:
 def _from_json(data: dict[str, Any]) -> Incident:
     policy = json_format.ParseDict(data["policy"], AlertPolicy())
     condition = next(one for one in policy.conditions if one.name == data["condition"])
-    return Incident(policy=policy, condition=condition, **{name: data[name] for name in _PLAIN})
+    # Older records lack the newest fields.
+    return Incident(policy=policy, condition=condition, **{name: data[name] for name in _PLAIN if name in data})

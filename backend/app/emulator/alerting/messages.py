@@ -9,6 +9,7 @@ from google.cloud.monitoring_v3 import types
 
 Raw: TypeAlias = Any
 
+Aggregation: Any = types.Aggregation.pb()
 AlertPolicy: Any = types.AlertPolicy.pb()
 ListAlertPoliciesResponse: Any = types.ListAlertPoliciesResponse.pb()
 MutationRecord: Any = types.MutationRecord.pb()
@@ -18,3 +19,5 @@ ListNotificationChannelDescriptorsResponse: Any = types.ListNotificationChannelD
 ListNotificationChannelsResponse: Any = types.ListNotificationChannelsResponse.pb()
 UptimeCheckConfig: Any = types.UptimeCheckConfig.pb()
 ListUptimeCheckConfigsResponse: Any = types.ListUptimeCheckConfigsResponse.pb()
+Snooze: Any = types.Snooze.pb()
+ListSnoozesResponse: Any = types.ListSnoozesResponse.pb()

@@ -236,6 +236,9 @@ class AlertPolicyService:
         """A snapshot; its messages are never changed in place."""
         return self._policies.all()
 
+    def has(self, name: str) -> bool:
+        return self._policies.has(self._policies.canonical(name, "alert_policy"))
+
     def create_alert_policy(self, request: Raw) -> Raw:
         _project(self._context, request.name)
         policy = AlertPolicy()

@@ -7,14 +7,19 @@ from collections.abc import Awaitable, Callable
 
 from starlette.routing import Route
 
+from ..monitoring.store import MetricStore
 from ..project import Context
 from ..promql.model import SampleSource
-from .evaluator import AlertEvaluator, Transition
+from .evaluator import AlertEvaluator
 from .http_api import routes
 from .incidents import Incidents
+from .life import Transition
+from .log_match import LogFeed
 from .metric_names import KnownMetrics
 from .notify import Notifier
-from .service import AlertPolicyService, Descriptors, NotificationChannelService, UptimeCheckService
+from .selection import MetricSource
+from .service import AlertPolicyService, NotificationChannelService, UptimeCheckService
+from .snoozes import SnoozeService
 
 _TICK_SECONDS = 0.25
 
@@ -25,7 +30,7 @@ class Alerting:
     def __init__(
         self,
         context: Context,
-        metrics: Descriptors,
+        metrics: MetricStore,
         source: SampleSource,
         *,
         evaluate_every: float | None = None,
@@ -36,7 +41,9 @@ class Alerting:
         self.channels = NotificationChannelService(context)
         self.policies = AlertPolicyService(context, metrics, self.channels)
         self.uptime_checks = UptimeCheckService(context, self.policies.policies)
+        self.snoozes = SnoozeService(context, self.policies.has)
         self.incidents = Incidents(context)
+        self.logs = LogFeed()
         self.notifier = Notifier(context, self.channels.channel, page=page)
         self.evaluator = AlertEvaluator(
             context,
@@ -44,19 +51,23 @@ class Alerting:
             source,
             self.notifier,
             self.incidents,
+            series=MetricSource(metrics),
+            logs=self.logs,
+            snoozes=self.snoozes,
             metrics=KnownMetrics(metrics.descriptors),
             every=evaluate_every,
         )
         self.services: dict[str, object] = {
             "google.monitoring.v3.AlertPolicyService": self.policies,
             "google.monitoring.v3.NotificationChannelService": self.channels,
+            "google.monitoring.v3.SnoozeService": self.snoozes,
             "google.monitoring.v3.UptimeCheckService": self.uptime_checks,
         }
         self.on_transition: list[Callable[[Transition], None]] = []
 
     def restore(self, kind: str, record: bytes) -> None:
         """Apply a journalled record whose kind begins with `alerting.`."""
-        parts = (self.policies, self.channels, self.uptime_checks, self.incidents)
+        parts = (self.policies, self.channels, self.uptime_checks, self.snoozes, self.incidents)
         if not any(part.restore(kind, record) for part in parts):
             raise ValueError(f"no part of alerting knows records of kind {kind}")
 

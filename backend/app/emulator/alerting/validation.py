@@ -7,11 +7,14 @@ Fields are named as the API names them: `alert_policy.conditions[0].condition_th
 import re
 from collections.abc import Callable
 
+from ..monitoring.filter import parse_filter
 from ..promql.model import QueryError
-from ..status import invalid, invalid_field, missing_field, not_found
+from ..status import ApiError, Code, invalid, invalid_field, missing_field, not_found
 from .limits import check_display_name, check_user_labels, seconds
+from .log_match import compiled
 from .messages import AlertPolicy, Raw
 from .metric_names import KnownMetrics, metric_types, promql_metrics
+from .observed import EvaluationError, metadata_as_resource_labels
 
 _MOST_CONDITIONS = 6
 _MINUTE = 60
@@ -139,8 +142,7 @@ def _condition(condition: Raw, path: str) -> None:
         case "condition_absent":
             _absent(body, path)
         case "condition_matched_log":
-            if not body.filter:
-                raise missing_field(f"{path}.filter")
+            _log_match(body, path)
         case "condition_prometheus_query_language":
             _promql(body, path)
         case "condition_monitoring_query_language":
@@ -203,6 +205,15 @@ def _trigger(trigger: Raw, path: str) -> None:
         raise invalid_field(f"{path}.percent", "must be between 0 and 100.", trigger.percent)
 
 
+def _log_match(body: Raw, path: str) -> None:
+    if not body.filter:
+        raise missing_field(f"{path}.filter")
+    try:
+        compiled(body)
+    except EvaluationError as error:
+        raise invalid_field(path, f"{error}.") from error
+
+
 def _filter(text: str, path: str) -> None:
     if not text:
         raise missing_field(path)
@@ -218,6 +229,13 @@ def _filter(text: str, path: str) -> None:
             '"https://cloud.google.com/monitoring/api/resources" for a list of available resource types.',
             text,
         )
+
+    try:
+        parse_filter(metadata_as_resource_labels(text))
+    except ApiError as error:
+        # What the emulator does not answer yet may well be right; it is told when the policy is evaluated.
+        if error.code != Code.UNIMPLEMENTED:
+            raise invalid_field(path, error.message.partition(": ")[2] or error.message, text) from error
 
 
 def _aggregations(aggregations: Raw, path: str) -> None:

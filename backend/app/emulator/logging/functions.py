@@ -5,6 +5,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -62,7 +63,12 @@ def predicate(call: Call) -> Predicate:
 
 def _log_id(call: Call) -> Predicate:
     wanted = folded(_text(call, 0, count=1))
-    return lambda record: folded(log_id(record.entry.log_name)) == wanted
+    return lambda record: _folded_log_id(record.entry.log_name) == wanted
+
+
+@lru_cache(maxsize=4096)
+def _folded_log_id(log_name: str) -> str:
+    return folded(log_id(log_name))
 
 
 def _source(call: Call) -> Predicate:
@@ -231,8 +237,8 @@ def _regexp_extract(call: Call) -> Field:
 
     def read(record: Record) -> Any:
         value = source.read(record)
-        found = compiled.search(value) if isinstance(value, str) else None
-        return MISSING if found is None or found[1] is None else found[1]
+        found = compiled.group_in(value) if isinstance(value, str) else None
+        return MISSING if found is None else found
 
     return Field(Kind.TEXT, read, lambda record: read(record) is not MISSING)
 
@@ -258,12 +264,15 @@ _SIGNATURES = {
     "TIMEZONE": 'TIMEZONE("zone")',
     "cast": "cast(field, TYPE[, zone])",
     "ip_in_net": 'ip_in_net(field, "range")',
+    "LOG_ID": 'LOG_ID("id")',
     "log_id": 'log_id("id")',
     "regexp_extract": 'regexp_extract(field, "pattern")',
     "sample": "sample(field, fraction)",
     "source": "source(projects/ID)",
 }
 _PREDICATES: dict[str, Callable[[Call], Predicate]] = {
+    # The filters of the sinks _Default and _Required are written with it.
+    "LOG_ID": _log_id,
     "SEARCH": _search,
     "ip_in_net": _ip_in_net,
     "log_id": _log_id,

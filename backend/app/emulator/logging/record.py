@@ -21,12 +21,16 @@ SEPARATOR = "\0"
 
 
 class Record:
-    """An entry and its searchable form; `payload` is the JSON of jsonPayload or protoPayload."""
+    """An entry and its searchable form; `payload` is the JSON of jsonPayload or protoPayload.
 
-    __slots__ = ("entry", "haystack", "insert_id", "payload", "size", "time")
+    `buckets` are the names of the log buckets that store it.
+    """
+
+    __slots__ = ("buckets", "entry", "haystack", "insert_id", "payload", "size", "time")
 
     def __init__(self, entry: Any, size: int) -> None:
         self.entry = entry
+        self.buckets: tuple[str, ...] = ()
         self.size = size
         self.time: int = nanos(entry.timestamp)
         self.insert_id: str = entry.insert_id
@@ -51,6 +55,10 @@ def nanos(stamp: Any) -> int:
 def log_id(log_name: str) -> str:
     """`run.googleapis.com/stdout` of `projects/demo/logs/run.googleapis.com%2Fstdout`."""
     return unquote(log_name.partition("/logs/")[2])
+
+
+def severity_name(number: int) -> str:
+    return _SEVERITY_NAMES.get(number, str(number))
 
 
 _SCALARS: dict[str | None, Callable[[Value], Any]] = {

@@ -3,6 +3,7 @@
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
+from collections.abc import Callable
 from operator import attrgetter
 
 from .record import Record
@@ -69,19 +70,36 @@ class EntryStore:
             high = bisect_right(self._records, end, lo=self._first, key=_TIME)
             return self._records[low:high]
 
-    def log_names(self) -> list[str]:
+    def log_names(self, holds: Callable[[Record], bool] | None = None) -> list[str]:
+        """The logs that have entries, or such entries as `holds` takes."""
         with self._lock:
-            return sorted(self._logs)
+            if holds is None:
+                return sorted(self._logs)
+            return sorted({record.entry.log_name for record in self._records[self._first :] if holds(record)})
 
-    def delete(self, log_name: str) -> int:
-        """Drop every entry of a log; how many there were."""
+    def delete(self, log_name: str, bucket: str) -> int:
+        """Take every entry of a log out of a bucket; how many there were."""
+        return self._take_out(bucket, lambda record: bool(record.entry.log_name == log_name))
+
+    def forget_bucket(self, bucket: str) -> None:
+        """Take everything out of a bucket."""
+        self._take_out(bucket, lambda _: True)
+
+    def bucket_is_empty(self, bucket: str) -> bool:
+        with self._lock:
+            return not any(bucket in record.buckets for record in self._records[self._first :])
+
+    def _take_out(self, bucket: str, chosen: Callable[[Record], bool]) -> int:
         with self._lock:
             kept = []
+            taken = 0
             for record in self._records[self._first :]:
-                if record.entry.log_name == log_name:
-                    self._forget(record)
-                else:
-                    kept.append(record)
-            removed = len(self) - len(kept)
+                if bucket in record.buckets and chosen(record):
+                    taken += 1
+                    record.buckets = tuple(name for name in record.buckets if name != bucket)
+                    if not record.buckets:
+                        self._forget(record)
+                        continue
+                kept.append(record)
             self._records, self._first = kept, 0
-            return removed
+            return taken

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..clock import NANOS
+from .regex import Pattern
 
 Test = Callable[[Any], bool]
 
@@ -111,13 +112,13 @@ def json_test(op: str, literal: str) -> Test:
     return test
 
 
-def pattern_test(op: str, pattern: re.Pattern[str]) -> Test:
+def pattern_test(op: str, pattern: Pattern) -> Test:
     """`=~` and `!~`: only on text, case-sensitive, anywhere in the value."""
-    search, wanted = pattern.search, op == "=~"
+    found_in, wanted = pattern.found_in, op == "=~"
 
     def test(value: Any) -> bool:
         if isinstance(value, str):
-            return (search(value) is not None) is wanted
+            return found_in(value) is wanted
         return isinstance(value, list) and any(test(element) for element in value)
 
     return test

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from lark import Lark, Token, Transformer, UnexpectedInput
 from lark.exceptions import VisitError
 
-from ..logging.regex import compile_re2
+from ..promql.regex import full_matcher
 from ..status import ApiError, Code, invalid
 
 _GRAMMAR = r"""
@@ -237,6 +237,5 @@ def _function(name: str, arguments: list[str]) -> _Test:
         case "has_substring":
             return lambda found: argument in found
         case "monitoring.regex.full_match":
-            pattern = compile_re2(argument)
-            return lambda found: pattern.fullmatch(found) is not None
+            return full_matcher(argument)
     raise ValueError(f"the function {name} is unknown.")

@@ -15,6 +15,8 @@ _SYSTEM = frozenset(
     {"$.xgafv", "access_token", "alt", "callback", "fields", "key", "oauth_token", "prettyPrint", "quotaUser"}
     | {"uploadType", "upload_protocol", "userProject", "$userProject", "$alt", "$prettyPrint"}
 )
+# What Google's own REST clients ask for (google.api_core; googleapis/gapic-generator-python, "rest_numeric_enums").
+INTEGER_ENUMS = "json;enum-encoding=int"
 _SNAKE = re.compile("_([a-z0-9])")
 _SCALAR_NAMES = {
     FieldDescriptor.TYPE_BOOL: "TYPE_BOOL",
@@ -48,7 +50,7 @@ def bind_query(message: Message, parameters: Iterable[tuple[str, str]]) -> None:
     tree: dict[str, Any] = {}
     for name, text in parameters:
         if name in _SYSTEM:
-            if name.lstrip("$") == "alt" and text != "json":
+            if name.lstrip("$") == "alt" and text not in {"json", INTEGER_ENUMS}:
                 raise ApiError(Code.UNIMPLEMENTED, f"The emulator answers alt=json only, not alt={text}.")
             continue
         _place(tree, message.DESCRIPTOR, name, text)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # Importing the clients' types registers every message of the table in protobuf's pool.
+import google.cloud.errorreporting_v1beta1.types
 import google.cloud.logging_v2.types
 import google.cloud.monitoring_dashboard_v1.types
 import google.cloud.monitoring_v3.types
@@ -22,6 +23,7 @@ Services = Mapping[str, object]
 """Service objects by full service name, such as `google.monitoring.v3.MetricService`."""
 
 REGISTERED = (
+    google.cloud.errorreporting_v1beta1.types,
     google.cloud.logging_v2.types,
     google.cloud.monitoring_dashboard_v1.types,
     google.cloud.monitoring_v3.types,

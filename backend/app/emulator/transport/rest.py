@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..clock import SystemClock
+from ..faults.plan import Faults
 from ..status import ApiError, Code, unimplemented
-from .binding import bind_query, parse_into
+from .binding import INTEGER_ENUMS, bind_query, parse_into
 from .failures import internal_error
 from .json_wire import error_response, json_response, read_json, wants_pretty
 from .methods import HttpRule, Method, Services, methods
@@ -39,8 +41,9 @@ class Binding(NamedTuple):
     service: object | None
 
 
-def rest_route(services: Services) -> Route:
+def rest_route(services: Services, faults: Faults | None = None) -> Route:
     """One route for all paths of the table; it comes last, because it also answers every unknown path."""
+    injected = faults or Faults(SystemClock())
     bindings = [
         Binding(_pattern(rule.template), rule, method, services.get(method.service))
         for method in methods()
@@ -50,7 +53,7 @@ def rest_route(services: Services) -> Route:
     async def answer(request: Request) -> Response:
         pretty = wants_pretty(request)
         try:
-            reply = await _call(request, bindings)
+            reply = await _call(request, bindings, injected)
         except ApiError as error:
             return error_response(error, pretty=pretty)
         return json_response(reply, pretty=pretty)
@@ -58,7 +61,7 @@ def rest_route(services: Services) -> Route:
     return Route("/{path:path}", answer, methods=_VERBS)
 
 
-async def _call(request: Request, bindings: Iterable[Binding]) -> Any:
+async def _call(request: Request, bindings: Iterable[Binding], faults: Faults) -> Any:
     path = request.scope["raw_path"].decode("ascii", "replace")
     for binding in bindings:
         match = binding.pattern.fullmatch(path) if binding.rule.verb == request.method else None
@@ -74,18 +77,18 @@ async def _call(request: Request, bindings: Iterable[Binding]) -> Any:
         await read_json(request) if binding.rule.body else None,
     )
     try:
-        return _answer(binding, service, call)
+        return await _answer(binding, service, call, faults)
     except ApiError:
         raise
     except Exception:  # noqa: BLE001  # a bug of ours must reach the client as INTERNAL, and stderr with its traceback
         raise internal_error(method.full_name) from None
 
 
-def _answer(binding: Binding, service: object | None, call: JsonCall) -> Any:
+async def _answer(binding: Binding, service: object | None, call: JsonCall, faults: Faults) -> Any:
     method = binding.method
     raw: Callable[[JsonCall], Any] | None = getattr(service, f"{method.attribute}_json", None)
     if raw is not None:
-        return raw(call)
+        return await faults.around(method.full_name, raw, call)
     answer: Callable[[Message], Message] | None = getattr(service, method.attribute, None)
     if answer is None or method.client_streams or method.server_streams:
         raise unimplemented(method.full_name)
@@ -101,7 +104,8 @@ def _answer(binding: Binding, service: object | None, call: JsonCall) -> Any:
         for parent in parents:
             target = getattr(target, parent)
         setattr(target, last, value)
-    return json_format.MessageToDict(answer(request))
+    reply = await faults.around(method.full_name, answer, request)
+    return json_format.MessageToDict(reply, use_integers_for_enums=("$alt", INTEGER_ENUMS) in call.query)
 
 
 def _pattern(template: str) -> re.Pattern[str]:

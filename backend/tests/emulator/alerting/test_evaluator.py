@@ -1,11 +1,22 @@
 """Incidents over time: pending, open, closed, reminded of, and what must never happen on the way."""
 
 import pytest
+from google.cloud.monitoring_v3 import types
 
 from app.emulator.alerting.incidents import Incidents
 from app.emulator.clock import NANOS
 from app.emulator.project import Context
-from support.alerting import Journalled, Workbench, promql_policy
+from support.alerting import (
+    METRIC,
+    PROJECT,
+    RESOURCE,
+    Journalled,
+    Workbench,
+    absent,
+    policy_of,
+    promql_policy,
+    threshold,
+)
 from support.provenance import known_from, our_choice
 
 PROTO = "google/monitoring/v3/alert.proto"
@@ -217,17 +228,14 @@ def test_a_scalar_fires_and_a_range_is_an_error() -> None:
 @our_choice("what is stored and not evaluated must be told, never silent")
 def test_conditions_of_other_kinds_are_named_as_not_evaluated() -> None:
     bench = Workbench()
-    body = {
-        "filter": 'metric.type="run.googleapis.com/request_count" resource.type="cloud_run_revision"',
-        "comparison": "COMPARISON_GT",
-    }
-    condition = {"displayName": "C", "conditionThreshold": body}
-    bench.create({"displayName": "Threshold", "combiner": "OR", "conditions": [condition]})
+    body = {"query": "fetch cloud_run_revision | every 1m", "duration": "0s"}
+    condition = {"displayName": "C", "conditionMonitoringQueryLanguage": body}
+    bench.create({"displayName": "In MQL", "combiner": "OR", "conditions": [condition]})
     bench.evaluate()
     bench.evaluate(60)
     (told,) = bench.warnings
-    assert "Threshold" in told
-    assert "conditionThreshold" in told
+    assert "In MQL" in told
+    assert "conditionMonitoringQueryLanguage" in told
     assert states(bench) == ["not evaluated yet"]
 
 
@@ -266,6 +274,40 @@ def test_an_open_incident_goes_on_after_a_restart() -> None:
     assert [one.id for one in again.incidents.open()] == [opened.incident.id]
     again.source.set(None, instance="a")
     assert [one.incident.id for one in again.evaluate(60)] == [opened.incident.id]
+
+
+@our_choice("a restart must neither close nor forget what waits for data")
+def test_threshold_incidents_and_known_series_go_on_after_a_restart() -> None:
+    journal = Journalled()
+    bench = Workbench(journal=journal)
+    bench.create(policy_of(threshold(), absent("300s"), combiner="OR"))
+    write_point(bench, 9)
+    assert [one.kind for one in bench.evaluate()] == ["opened"]
+
+    again = Workbench()
+    again.clock.advance(1)
+    write_point(again, 9, at=bench.clock.now())
+    for kind, record in journal.records:
+        if not kind.startswith("monitoring."):
+            assert again.policies.restore(kind, record) or again.incidents.restore(kind, record)
+    # Without data the incident stays (NO_OP), and the silence is counted from the last point.
+    transitions = again.evaluate(120) + again.evaluate(120) + again.evaluate(60)
+    assert [(one.kind, one.incident.condition.WhichOneof("condition")) for one in transitions] == [
+        ("opened", "condition_absent")
+    ]
+    assert len(again.incidents.open()) == 2
+
+
+def write_point(bench: Workbench, value: float, at: int | None = None) -> None:
+    """A gauge of the metric that the helpers' conditions read."""
+    series = types.TimeSeries.pb()()
+    series.metric.type = METRIC
+    series.resource.type = RESOURCE["type"]
+    series.resource.labels.update({key: text for key, text in RESOURCE.items() if key != "type"})
+    point = series.points.add()
+    point.value.double_value = value
+    point.interval.end_time.FromNanoseconds(bench.clock.now() if at is None else at)
+    bench.metrics.create_time_series(types.CreateTimeSeriesRequest.pb()(name=PROJECT, time_series=[series]))
 
 
 @our_choice("history is bounded; nothing that is open is ever forgotten")

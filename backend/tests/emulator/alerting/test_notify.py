@@ -9,7 +9,6 @@ import httpx
 import pytest
 from google.cloud.monitoring_v3 import types
 
-from app.emulator.alerting.notify import Notifier
 from app.emulator.alerting.targets import RefusedTargetError, resolve
 from app.emulator.clock import NANOS
 from support.alerting import WebhookServer, Workbench, promql_policy
@@ -38,9 +37,7 @@ class Receiver(httpx.AsyncBaseTransport):
 
 
 def bench_with(receiver: Receiver, **switches: Any) -> Workbench:
-    bench = Workbench(**switches)
-    bench.notifier = bench.evaluator._notifier = Notifier(bench.context, bench.channels.channel, transport=receiver)
-    return bench
+    return Workbench(transport=receiver, **switches)
 
 
 def fire(bench: Workbench, *channels: Any, **policy: Any) -> Any:
@@ -92,7 +89,7 @@ async def test_a_webhook_receives_the_opening_and_the_closing_in_format_1_2() ->
     assert incident["documentation"] == {
         "content": "Policy/Condition: a, (none)",
         "mime_type": "text/markdown",
-        "subject": "items in demo ${unknown}",
+        "subject": "items in demo (none)",
         "links": [{"displayName": "Runbook", "url": "https://example.com/platform"}],
     }
     assert closed["incident"]["state"] == "closed"

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 from google.cloud.monitoring_v3 import types
 
-from app.emulator.alerting.evaluator import Transition
+from app.emulator.alerting.life import Transition
 from app.emulator.alerting.messages import NotificationChannel
 from app.emulator.alerting.suite import Alerting
 from app.emulator.clock import ManualClock

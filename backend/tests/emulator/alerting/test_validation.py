@@ -208,3 +208,46 @@ def test_channels_must_look_like_channels_and_exist() -> None:
     assert refused(promql_policy() | {"notificationChannels": ["mail"]}).code is Code.INVALID_ARGUMENT
     missing = promql_policy() | {"notificationChannels": ["projects/demo/notificationChannels/1"]}
     assert refused(missing).code is Code.NOT_FOUND
+
+
+@our_choice("the texts are not published; a filter that cannot be read would be silent for ever")
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        (threshold(filter=f"{FILTER} AND AND"), "syntax error"),
+        (threshold(filter=f'{FILTER} AND metric.labels.x = monitoring.regex.full_match("(")'), "filter"),
+        (absent(filter=f"{FILTER} AND nothing.at.all=1"), "is not a field of time series"),
+        (
+            log_match(alertStrategy={"notificationRateLimit": {"period": "300s"}})
+            | {"conditions": [{"displayName": "C", "conditionMatchedLog": {"filter": "severity>=("}}]},
+            "the filter cannot be read",
+        ),
+        (
+            log_match(alertStrategy={"notificationRateLimit": {"period": "300s"}})
+            | {
+                "conditions": [
+                    {
+                        "displayName": "C",
+                        "conditionMatchedLog": {"filter": "x", "labelExtractors": {"who": "jsonPayload.user"}},
+                    }
+                ]
+            },
+            "the extractor of who",
+        ),
+    ],
+)
+def test_a_filter_or_extractor_that_cannot_be_read_is_refused(policy: dict[str, Any], why: str) -> None:
+    error = refused(policy)
+    assert error.code == Code.INVALID_ARGUMENT
+    assert why in error.message
+
+
+@our_choice("what the emulator lacks may be right in the cloud: it is kept, and told when it is evaluated")
+def test_a_filter_of_an_slo_is_kept() -> None:
+    slo = 'select_slo_burn_rate("projects/demo/services/s/serviceLevelObjectives/o", "3600s")'
+    bench = Workbench()
+    bench.create(threshold(filter=slo))
+    bench.evaluate()
+    (condition,) = bench.evaluator.evaluations()[0]["conditions"]
+    assert condition["state"] == "error"
+    assert "select_slo_burn_rate" in condition["error"]
