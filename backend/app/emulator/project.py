@@ -21,9 +21,9 @@ class Switches:
     log_bytes_kept: int = 256 * 2**20
     # Google refuses alert policies on metrics it never saw (hashicorp/terraform-provider-google#11102); off, they load.
     metric_validation: bool = True
-    # Multiples of the horizon that a forecast condition looks back; Google's "initial training time" is twice the forecast
-    # window (cloud.google.com/monitoring/alerts/metric-forecast), its algorithm is not published. 0: no forecast, the
-    # condition sees the values alone.
+    # Multiples of the horizon that a forecast condition looks back; Google's "initial training time" is twice the
+    # forecast window (cloud.google.com/monitoring/alerts/metric-forecast), its algorithm is not published. 0: no
+    # forecast, the condition sees the values alone.
     forecast_training: float = 2.0
     # Google evaluates data as it arrives and does not publish how late that is: metric conditions look this far back.
     alert_delay_seconds: float = 0.0
