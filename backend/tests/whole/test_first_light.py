@@ -91,7 +91,7 @@ def _access_entries_by_googles_client(channel: grpc.Channel) -> int:
     client = LoggingServiceV2Client(transport=LoggingServiceV2GrpcTransport(channel=channel))
     request = logging_v2.types.ListLogEntriesRequest(
         resource_names=[PROJECT],
-        filter='resource.type="cloud_run_revision" jsonPayload.outcome:* NOT jsonPayload.route:"/health"',
+        filter='resource.type="cloud_run_revision" jsonPayload.logger="fastapi_cloudops.access"',
         page_size=1000,
     )
     entries = list(client.list_log_entries(request))
