@@ -38,6 +38,24 @@ class Settings(BaseSettings):
     )
 
     log_level: LogLevel = Field("INFO", description="Least severe level that is logged.")
+    log_destination: Literal["stdout", "api"] = Field(
+        "stdout",
+        description="Where log entries go: standard output, or Cloud Logging's API for hosts without an agent.",
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Form of the lines on standard output; `auto` is text in a terminal and JSON elsewhere."
+    )
+    log_name: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9/_.-]{0,511}$",
+        description="Name of the log with `LOG_DESTINATION=api`. Empty: the service.",
+    )
+    log_buffer_bytes: int = Field(
+        16 * 2**20,
+        ge=2**20,
+        le=2**28,
+        description="Bytes of log lines that may wait; beyond, the least severe go first.",
+    )
     access_log: Literal["all", "problems", "off"] = Field(
         "all", description="One log entry per request: for all, for those that failed or were slow, or for none."
     )

@@ -18,11 +18,12 @@ from .logging.access import BACKGROUND_SECONDS, AccessLog
 from .logging.admin import admin_routes
 from .logging.audit import get_audit_logger
 from .logging.debug import DebugRequests
+from .logging.destination import Destination, cloud_logging, standard_output
 from .logging.entry import Identity
 from .logging.processors import chain
+from .logging.resource import generic_task
 from .logging.sampling import Sampling
 from .logging.setup import configure, write_held
-from .logging.stdout import Stdout
 from .metrics import metrics_client
 from .metrics.instruments import MetricsClient
 from .metrics.own import Follower
@@ -30,12 +31,13 @@ from .metrics.requests import RequestMetrics
 from .monitoring_middleware import serve
 from .redaction import Redaction
 from .runtime import Runtime, from_environment
-from .settings import Settings, listed, secret
+from .settings import Settings, SettingsError, listed, secret
 from .websocket import Connection
 
 _ATTRIBUTE = "_fastapi_cloudops"
 # The metadata server answers within milliseconds where there is one; the first entries should carry the project.
 _LOCATE_SECONDS = 0.15
+_CLOSE_SECONDS = 5.0
 _OUR_FAILURES = frozenset({"server_error", "timeout", "aborted_stream"})
 
 
@@ -66,9 +68,10 @@ class Observability:
         self.worker = worker or process_worker
         self.health = health if health_checks is None else health_checks
         self.started = False
-        self._write = write or Stdout()
         self._time_ns = time_ns
         self._located(from_environment(self.settings.google_cloud_project, bool(self.settings.cloudops_emulator_host)))
+        self.destination = self._destination() if write is None else None
+        self._write = self.destination.write if self.destination is not None else cast("Callable[[bytes], None]", write)
         self.requests = RequestMetrics(self.worker.store, self.settings.service, enabled=self.settings.enable_metrics)
         settings = self.settings
         self.redaction = Redaction(
@@ -106,17 +109,36 @@ class Observability:
         self.exclusion = Exclusion(listed(settings.excluded_routes))
         self.debug_requests = DebugRequests(secret(settings.debug_header_key))
         self.metrics = metrics_client if worker is None else MetricsClient(self.worker.store)
-        if isinstance(self._write, Stdout):
-            self._publish(self._write)
+        if self.destination is not None:
+            self._publish(self.destination)
         self.health.configure(self.settings, self.redaction)
         self.health.metrics = self.metrics
 
-    def _publish(self, stdout: Stdout) -> None:
-        dropped = self.metrics.counter("cloudops_dropped_total", {"signal": "logs", "reason": "stdout"})
-        self.worker.before_export(Follower(dropped, lambda: stdout.dropped))
+    def _destination(self) -> Destination:
+        settings = self.settings
+        if settings.log_destination == "stdout":
+            return standard_output(settings.log_format, settings.log_buffer_bytes)
+        runtime = self.identity.runtime
+        if not runtime.project:
+            raise SettingsError("LOG_DESTINATION=api needs to know the project: set GOOGLE_CLOUD_PROJECT")
+        return cloud_logging(
+            runtime.project,
+            settings.log_name or settings.service,
+            generic_task(runtime.location or "global", settings.environment, settings.service, runtime.instance),
+            emulator_host=settings.cloudops_emulator_host,
+            buffer_bytes=settings.log_buffer_bytes,
+        )
+
+    def _close_destination(self) -> None:
+        if self.destination is not None:
+            self.destination.close(_CLOSE_SECONDS)
+
+    def _publish(self, destination: Destination) -> None:
+        dropped = self.metrics.counter("cloudops_dropped_total", {"signal": "logs", "reason": "undelivered"})
+        self.worker.before_export(Follower(dropped, lambda: destination.dropped))
         if self.settings.enable_cost_tracking:
             written = self.metrics.counter("cloudops_log_bytes_total")
-            self.worker.before_export(Follower(written, lambda: stdout.bytes))
+            self.worker.before_export(Follower(written, lambda: destination.bytes))
 
     def _located(self, runtime: Runtime) -> None:
         self.identity = Identity(
@@ -168,6 +190,8 @@ class Observability:
         """Start the background thread, or join in; does not wait for it."""
         if not self.started:
             self.started = True
+            if self.destination is not None:
+                self.destination.open()
             self.worker.start(self.settings, self._located)
 
     async def start_and_locate(self) -> None:
@@ -182,7 +206,8 @@ class Observability:
             self.started = False
             if self._error_api is not None:
                 await asyncio.to_thread(self._error_api.close)
-            await asyncio.to_thread(self.worker.stop)
+            # At the same time: both have to end within the platform's ten seconds.
+            await asyncio.gather(asyncio.to_thread(self.worker.stop), asyncio.to_thread(self._close_destination))
 
 
 def instrument(app: FastAPI, settings: Settings | None = None, **options: Any) -> Observability:

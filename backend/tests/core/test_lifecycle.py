@@ -9,7 +9,7 @@ import pytest
 
 from app.core import HealthRegistry, Observability, Settings, guard
 from app.core.lifecycle import Worker
-from app.core.logging.stdout import Stdout
+from app.core.logging.destination import standard_output
 from app.core.metrics import MetricsClient
 from app.core.metrics.cells import Store
 from app.emulator.project import Switches
@@ -135,18 +135,21 @@ async def test_the_export_runs_although_the_server_has_no_lifespan():
         assert _total(emulator, endpoint="_unmatched") == 1
 
 
-async def test_failures_and_lost_lines_of_the_library_itself_are_metrics(internal_failures, monkeypatch):
+async def test_failures_and_bytes_of_the_library_itself_are_metrics(monkeypatch):
     monkeypatch.setattr(guard, "failures", Counter({"response": 2}))
-    with running_emulator(switches=QUICK) as emulator, TemporaryFile() as closed:
-        stdout = Stdout(closed.fileno())
-        stdout(b"x" * 699 + b"\n")
+    with running_emulator(switches=QUICK) as emulator, TemporaryFile() as output:
+        destination = standard_output("json", descriptor=output.fileno())
+        destination.write(b"x" * 699 + b"\n")
         worker = Worker(Store(), interval=0.2, gap=0.05)
         settings = _settings(emulator, enable_cost_tracking=True)
-        observability = Observability(settings, worker=worker, write=stdout, health_checks=HealthRegistry())
+        observability = Observability(settings, worker=worker, write=[].append, health_checks=HealthRegistry())
+        observability._publish(destination)
         observability.start()
-        wait_until(lambda: _total(emulator, ERRORS) == 2, what="internal errors")
-        assert _total(emulator, "prometheus.googleapis.com/cloudops_log_bytes_total/counter") == 700
-        await observability.stop()
+        try:
+            wait_until(lambda: _total(emulator, ERRORS) == 2, what="internal errors")
+            assert _total(emulator, "prometheus.googleapis.com/cloudops_log_bytes_total/counter") == 700
+        finally:
+            await observability.stop()
 
 
 def test_nothing_starts_when_an_app_is_only_made():

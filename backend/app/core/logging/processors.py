@@ -1,7 +1,7 @@
 """A log call's way to its line: an entry is a dict, and each function adds, changes or drops one thing."""
 
 import json
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 import orjson
@@ -11,6 +11,7 @@ from ..context import current
 from ..redaction import Redaction
 from . import severity
 from .entry import INSERT_ID, SOURCE_LOCATION, SPAN_ID, TRACE, TRACE_SAMPLED, Identity, InsertIds, Timestamps
+from .limits import LINE_BYTES, fit
 
 Entry = MutableMapping[str, Any]
 Processor = Callable[[Any, str, Entry], Entry]
@@ -125,13 +126,18 @@ def name_message(_logger: Any, _method: str, entry: Entry) -> Entry:
 
 def render(entry: Entry) -> bytes:
     """One line of strict JSON, whatever the entry holds."""
+    line = _render(entry)
+    return line if len(line) <= LINE_BYTES else _render(fit(dict(entry)))
+
+
+def _render(entry: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE)
     except Exception:  # noqa: BLE001  # a `__str__` that raises, a lone surrogate, a cycle: the call must not fail
         return _render_hostile(entry)
 
 
-def _render_hostile(entry: Entry) -> bytes:
+def _render_hostile(entry: Mapping[str, Any]) -> bytes:
     safe = {_text(name): value if isinstance(value, bool | None) else _text(value) for name, value in entry.items()}
     return json.dumps(safe, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 

@@ -1,13 +1,11 @@
 import json
 import logging
-import os
 import warnings
 
 import pytest
 
 from app.core import get_logger
 from app.core.logging.setup import StdoutHandler
-from app.core.logging.stdout import Stdout
 from support.service import observed
 
 
@@ -127,24 +125,3 @@ def test_a_warning_is_a_log_entry():
         warnings.warn("careful", UserWarning, stacklevel=1)
         logging.captureWarnings(capture=False)
         assert "careful" in service.entries[0]["message"]
-
-
-def test_a_long_line_is_written_whole():
-    reading, writing = os.pipe()
-    line = b"x" * 60_000 + b"\n"
-    stdout = Stdout(writing)
-    stdout(line)
-    assert os.read(reading, 100_000) == line
-    assert (stdout.lines, stdout.bytes) == (1, len(line))
-    os.close(reading)
-    os.close(writing)
-
-
-def test_a_closed_output_is_counted_and_raises_nothing(internal_failures):
-    reading, writing = os.pipe()
-    os.close(reading)
-    os.close(writing)
-    stdout = Stdout(writing)
-    stdout(b"lost\n")
-    assert (stdout.lines, stdout.dropped) == (0, 1)
-    internal_failures.clear()

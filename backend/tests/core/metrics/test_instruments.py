@@ -5,7 +5,7 @@ import pytest
 from app.core.metrics import MetricsClient
 from app.core.metrics.cells import Store
 
-LABELS = {"signal": "logs", "reason": "stdout"}
+LABELS = {"signal": "logs", "reason": "undelivered"}
 
 
 @pytest.fixture
