@@ -142,7 +142,8 @@ async def test_failures_and_bytes_of_the_library_itself_are_metrics(monkeypatch)
         destination.write(b"x" * 699 + b"\n")
         worker = Worker(Store(), interval=0.2, gap=0.05)
         settings = _settings(emulator, enable_cost_tracking=True)
-        observability = Observability(settings, worker=worker, write=[].append, health_checks=HealthRegistry())
+        lines: list[bytes] = []
+        observability = Observability(settings, worker=worker, write=lines.append, health_checks=HealthRegistry())
         observability._publish(destination)
         observability.start()
         try:
