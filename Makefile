@@ -9,6 +9,8 @@ STAMP := $(VENV)/.installed-dev
 RUN_STAMP := $(VENV)/.installed
 # Seconds that the demo runs, counted from the first request; empty: until Ctrl-C.
 DEMO_SECONDS ?=
+# Minutes of the emulator's clock that `make soak` plays.
+SOAK_MINUTES ?= 60
 # Tests run on this many processes.
 WORKERS ?= 2
 
@@ -51,8 +53,8 @@ test: $(STAMP) ## The test suite
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: probe
-probe: $(STAMP) ## Every request case beside the bare app; cases that still fail are told, not hidden
-	$(BIN)/pytest -q --override-ini addopts="--import-mode=importlib --strict-markers" backend/tests/contract/requests
+probe: $(STAMP) ## Every kind of request beside the bare app: the same bytes, and told right
+	$(BIN)/pytest -q backend/tests/contract/requests
 
 .PHONY: check
 check: $(STAMP) format-check lint types test ## What CI runs: format, lint, strict types, borders, tests
@@ -82,6 +84,11 @@ snapshots: $(STAMP) ## Rewrite stored snapshots and generated pages; review the 
 bench: $(STAMP) ## What one request costs beside a peer, as a ratio
 	$(BIN)/python backend/benchmarks/request_cost.py
 	$(BIN)/python backend/benchmarks/log_cost.py
+	$(BIN)/python backend/benchmarks/emulator_cost.py
+
+.PHONY: soak
+soak: $(STAMP) ## An hour of heavy load on the emulator's stores, in minutes: memory stays flat (SOAK_MINUTES=60)
+	$(BIN)/python backend/benchmarks/emulator_soak.py --minutes $(SOAK_MINUTES)
 
 .PHONY: lock
 lock: $(STAMP) ## Pin the newest versions that pyproject.toml allows

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "backend"))
 
 from app.core import Settings  # noqa: E402  # after the path is set
+from app.emulator.coverage.table import page as coverage  # noqa: E402  # as above
 
 _NOTE = "<!-- Written by `make snapshots` from {source}; edit that. -->"
 
@@ -39,14 +40,19 @@ def _plain(value: object) -> str:
 
 
 def metrics() -> str:
-    catalogue = json.loads((ROOT / "backend/app/core/metrics/catalogue.json").read_text())["metrics"]
+    folder = ROOT / "backend/app/core/metrics"
+    catalogue = json.loads((folder / "catalogue.json").read_text())["metrics"]
+    platform = json.loads((folder / "platform_metrics.json").read_text())["metrics"]
     lines = [
         "# Metrics",
         "",
-        _NOTE.format(source="backend/app/core/metrics/catalogue.json"),
+        _NOTE.format(source="catalogue.json and platform_metrics.json in backend/app/core/metrics"),
         "",
         "In Cloud Monitoring each is `prometheus.googleapis.com/<name>/<kind>` on `prometheus_target`, where `job` is",
         "the service, `namespace` the environment and `instance` the process; PromQL knows it by its plain name.",
+        "How to count: [metrics](../guides/metrics.md).",
+        "",
+        f"{len(catalogue)} metrics of the library, then {len(platform)} of Google's own for policies and dashboards.",
     ]
     for name, metric in catalogue.items():
         lines += [
@@ -62,13 +68,47 @@ def metrics() -> str:
         if "buckets" in metric:
             lines.append(f"- bounds: {', '.join(f'{bound:g}' for bound in metric['buckets'])}")
         lines += [f"- `{label}`: {_values(rule)}" for label, rule in metric["labels"].items()]
-    return "\n".join(lines) + "\n"
+        by = metric["recorded_by"]
+        lines.append(f"- recorded by: {by if by == 'the service' else f'`{by}`'}")
+    return "\n".join([*lines, *_platform(platform)]) + "\n"
+
+
+_PLATFORMS = {"any": "", "cloud_run": "Cloud Run", "gke": "GKE"}
+
+
+def _platform(metrics: dict[str, Any]) -> list[str]:
+    lines = [
+        "",
+        "## Google's own",
+        "",
+        "A distribution has `_bucket`, `_count` or `_sum` behind its PromQL name. The sources are Google's lists.",
+        "",
+        "| type | PromQL name | kind | unit | resource | labels | on | source |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, metric in metrics.items():
+        cells = [
+            f"`{name}`",
+            f"`{metric['promql']}`",
+            f"{metric['kind']} {metric['value_type']}",
+            f"`{metric['unit']}`",
+            f"`{metric['resource_type']}`",
+            ", ".join(f"`{label}`" for label in metric["labels"]),
+            _PLATFORMS[metric["platform"]],
+            f"[list]({metric['source']})",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 _GUARDS = {
     "route": "a route template, or `_unmatched`",
     "status_code": "a status code",
-    "declared": "a name declared in the service's code",
+    "declared": "a name from the service's code",
+    "address": "a client by `CLIENT_IDENTITY`: the heaviest, the rest is `other`",
+    "account": "a hashed account: the heaviest, the rest is `other`",
+    "type": "the type of an error: the most frequent, the rest is `other`",
+    "open": "anything: the heaviest, the rest is `other`",
 }
 
 
@@ -78,4 +118,4 @@ def _values(rule: dict[str, Any]) -> str:
     return _GUARDS[rule["guard"]]
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings, "metrics.md": metrics}
+PAGES: dict[str, Callable[[], str]] = {"settings.md": settings, "metrics.md": metrics, "COVERAGE.md": coverage}

@@ -45,12 +45,13 @@ def apply(
     import httpx  # noqa: PLC0415  # this verb only
 
     from ..emulator import definitions  # noqa: PLC0415  # Google's message classes, for this verb only
-    from .client import unreachable  # noqa: PLC0415  # as httpx
+    from .client import credentials, unreachable  # noqa: PLC0415  # as httpx
 
     try:
         defaults = {"project": project, "runbook_base_url": f"{http_address()}/runbooks"}
         found = definitions.load(path, {**defaults, **variables})
-        applied = definitions.apply(found, http_address(), project, channels=channels)
+        with httpx.Client(timeout=60, trust_env=False, headers=credentials()) as client:
+            applied = definitions.apply(found, http_address(), project, channels=channels, client=client)
     except definitions.DefinitionError as error:
         sys.stderr.write(f"{error}\n")
         fail("Nothing was applied.")

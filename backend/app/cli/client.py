@@ -1,5 +1,6 @@
 """Calls to the emulator's HTTP address, with errors for people."""
 
+import os
 from typing import Any, cast
 
 import httpx
@@ -15,13 +16,19 @@ def unreachable(address: str) -> str:
     )
 
 
+def credentials() -> dict[str, str]:
+    """The header that an emulator with `--token` asks for."""
+    token = os.environ.get("CLOUDOPS_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 def call(method: str, path: str, *, body: Any = None, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
     """The JSON of an answer; ends the command when there is none or it is an error."""
     address = http_address()
     try:
         # A proxy in the environment must not get between a laptop and its own emulator.
         with httpx.Client(trust_env=False, timeout=_TIMEOUT_SECONDS) as client:
-            answer = client.request(method, f"{address}{path}", json=body, params=parameters)
+            answer = client.request(method, f"{address}{path}", json=body, params=parameters, headers=credentials())
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         if isinstance(error, httpx.ReadTimeout):
             fail(f"The emulator at {address} did not answer within {_TIMEOUT_SECONDS:.0f} s.")

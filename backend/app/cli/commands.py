@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import apply, logs, query, run, test, up
+from . import apply, lint, logs, parity, query, run, simulate, state, test, up
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,3 +56,7 @@ app.command("apply")(apply.apply)
 app.command("query")(query.query)
 app.command("logs")(logs.logs)
 app.command("test")(test.run_tests)
+app.command("lint")(lint.lint)
+app.command("simulate")(simulate.simulate)
+app.command("parity")(parity.parity)
+app.add_typer(state.state, name="state")

@@ -4,9 +4,15 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..emulator.alerttest.policies import Policy
 
 DEFAULT_GRPC = "127.0.0.1:8085"
 DEFAULT_HTTP = "http://127.0.0.1:8086"
@@ -67,6 +73,38 @@ def pairs(given: Sequence[str], example: str) -> Mapping[str, str]:
             raise typer.BadParameter(f"{name} is given twice")
         found[name] = value
     return found
+
+
+def policies_from(origins: Sequence[str], variables: Mapping[str, Any]) -> "list[Policy]":
+    """Policies of files and folders, of the `emulator` that runs, of `projects/ID`; the project's own without any.
+
+    Raises:
+        ScriptError: An origin cannot be used.
+    """
+    from ..emulator.alerttest.policies import read_policies  # noqa: PLC0415  # the emulator, for these verbs only
+    from ..emulator.alerttest.remote import EMULATOR, GOOGLE, fetch_policies, project_in  # noqa: PLC0415  # as above
+
+    found: list[Policy] = []
+    files = [Path(one) for one in origins if one != EMULATOR and not project_in(one)]
+    if files or not origins:
+        found += read_policies(files, variables)
+    for origin in origins:
+        if origin == EMULATOR:
+            found += fetch_policies(http_address(), str(variables.get("project", "demo")))
+        elif project_in(origin):
+            found += fetch_policies(GOOGLE, project_in(origin), _credentials())
+    return found
+
+
+def _credentials() -> "Callable[[], str]":
+    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415  # for real projects only
+
+    from ..emulator.parity.session import google_token  # noqa: PLC0415  # as above
+
+    try:
+        return google_token()
+    except DefaultCredentialsError:
+        fail("there are no credentials: run `gcloud auth application-default login`", 2)
 
 
 def coloured(is_terminal: bool) -> bool:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import coloured, fail, pairs, seconds
+from .options import coloured, fail, pairs, policies_from, seconds
 
 if TYPE_CHECKING:
-    from ..emulator.alerttest.policies import Policy
     from ..emulator.alerttest.run import Outcome
 
 _FAILING = 1
@@ -27,11 +26,11 @@ def run_tests(
     paths: Annotated[list[Path], typer.Argument(help="Test files, or folders of them.", show_default=False)],
     *,
     policies: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            help="Policies instead of those that the files name: a file, a folder, a plan of `terraform show -json`; "
-            "may be repeated.",
-            metavar="PATH",
+            help="Policies instead of those that the files name: a file, a folder, a plan of `terraform show -json`, "
+            "`emulator` for the one that runs, `projects/ID` for a real project; may be repeated.",
+            metavar="FROM",
         ),
     ] = None,
     var: Annotated[
@@ -67,6 +66,8 @@ def run_tests(
     cloudops test tests/ --policies terraform/monitoring --var service=items --var environment=prod --junit out.xml
 
     terraform show -json plan.tfplan > plan.json && cloudops test tests/ --policies plan.json
+
+    cloudops test tests/ --policies projects/my-project
     """
     from ..emulator.alerttest.errors import ScriptError  # noqa: PLC0415  # the emulator, for this verb only
 
@@ -79,7 +80,7 @@ def run_tests(
         except ScriptError as error:
             sys.stderr.write(f"{error}\n")
             return _UNUSABLE, set(paths)
-        watched = set(files) | set(policies or [])
+        watched = set(files) | {Path(one) for one in policies or [] if Path(one).exists()}
         results = [
             _run(file, policies or [], variables, only, delay, explain=explain, watched=watched) for file in files
         ]
@@ -145,7 +146,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
 def _run(
     file: Path,
-    policies: Sequence[Path],
+    policies: Sequence[str],
     variables: Mapping[str, Any],
     only: str,
     delay: float,
@@ -154,7 +155,6 @@ def _run(
     watched: set[Path],
 ) -> _Result:
     from ..emulator.alerttest.errors import ScriptError  # noqa: PLC0415  # the emulator, for this verb only
-    from ..emulator.alerttest.policies import read_policies  # noqa: PLC0415  # as above
     from ..emulator.alerttest.run import run_case  # noqa: PLC0415  # as above
     from ..emulator.alerttest.script import read_script  # noqa: PLC0415  # as above
 
@@ -162,9 +162,8 @@ def _run(
     sys.stdout.write(f"{file}\n")
     try:
         script = read_script(file, variables)
-        origins = list(policies or script.policies)
-        watched.update(origins)
-        known: list[Policy] = read_policies(origins, script.variables)
+        watched.update(script.policies)
+        known = policies_from(policies or [str(one) for one in script.policies], script.variables)
         for case in script.cases:
             if only not in case.name:
                 continue

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-from .options import fail, project_id, seconds
+from .options import fail, pairs, project_id, seconds
+
+_SHORTEST_TOKEN = 16
 
 
 def up(
@@ -38,9 +40,54 @@ def up(
             help="Evaluate alert policies this often, e.g. 2s, instead of as often as they ask.", metavar="TIME"
         ),
     ] = None,
+    clock: Annotated[
+        str, typer.Option(help="real, manual (POST /control/clock/advance moves it), or a speed: 60x.", metavar="CLOCK")
+    ] = "real",
+    uptime_target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where uptime checks find a host on this machine; may be repeated.", metavar="HOST=ADDRESS:PORT"
+        ),
+    ] = None,
+    allow_targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A host, pattern or network beyond this machine that uptime checks may call; may be repeated.",
+            metavar="HOST",
+        ),
+    ] = None,
+    smtp: Annotated[
+        str, typer.Option(help="Send e-mail notifications to this SMTP server on this machine.", metavar="HOST:PORT")
+    ] = "",
+    mail_dir: Annotated[
+        Path | None, typer.Option(help="Write e-mail notifications here, as .eml files.", file_okay=False)
+    ] = None,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Send the notifications of a channel type (slack, pagerduty, sms, google_chat, pubsub, email) or "
+            "address to a URL on this machine; may be repeated.",
+            metavar="TYPE=URL",
+        ),
+    ] = None,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Behaviour that the cloud leaves open or a test wants otherwise, e.g. metric_validation=false; may be "
+            "repeated. A wrong name lists them all.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Let --host be an address that other machines reach.")
+        bool,
+        typer.Option("--allow-remote", help="Let --host be an address that other machines reach; needs --token."),
     ] = False,
+    token: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDOPS_TOKEN", help="Ask every caller for it: Authorization: Bearer TOKEN, or /?token=TOKEN once."
+        ),
+    ] = "",
 ) -> None:
     """Start the emulator: Monitoring, Logging, alerts and dashboards, over gRPC and REST, with a page.
 
@@ -53,22 +100,41 @@ def up(
     cloudops up --data-dir .cloudops --evaluate-every 2s
 
     cloudops up --grpc-port 0 --http-port 0 --project my-project
+
+    cloudops up --uptime-target shop.example.com=127.0.0.1:8000 --mail-dir mail
     """
     every = None if evaluate_every is None else seconds(evaluate_every)
     # gRPC prints a line of its own when a port is taken; ours says what to do.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
+    from ..emulator.clock import make_clock  # noqa: PLC0415  # as below
+    from ..emulator.journal import DataDirTaken, JournalError  # noqa: PLC0415  # as below
+    from ..emulator.project import Switches, with_switches  # noqa: PLC0415  # as below
     from ..emulator.server import PortTaken, ServeOptions, serve  # noqa: PLC0415  # gRPC and numpy only for this verb
     from ..emulator.transport.guard import is_loopback  # noqa: PLC0415  # as above
+    from ..emulator.uptime.targets import parse_place  # noqa: PLC0415  # as above
 
     if not is_loopback(host):
         if not allow_remote:
             fail(
-                f"--host {host} would let other machines in, and the emulator asks nobody who they are."
-                " Add --allow-remote if that is what you want.",
+                f"--host {host} would let other machines in."
+                " Add --allow-remote and --token (or CLOUDOPS_TOKEN) if that is what you want.",
                 2,
             )
-        sys.stderr.write(f"cloudops: warning: everyone who reaches {host} can read and change everything here.\n")
+        if len(token) < _SHORTEST_TOKEN:
+            fail(
+                f"--allow-remote needs a token of at least {_SHORTEST_TOKEN} characters: --token or CLOUDOPS_TOKEN,"
+                " for example of: openssl rand -hex 16",
+                2,
+            )
+        sys.stderr.write(f"cloudops: warning: everyone who knows the token and reaches {host} can change everything.\n")
+    try:
+        make_clock(clock)
+        switches = pairs(switch or [], "NAME=VALUE")
+        with_switches(Switches(), switches)
+        targets = dict(parse_place(one) for one in uptime_target or [])
+    except ValueError as error:
+        fail(str(error), 2)
     options = ServeOptions(
         host=host,
         grpc_port=grpc_port,
@@ -77,6 +143,14 @@ def up(
         project=project,
         data_dir=data_dir,
         evaluate_every=every,
+        clock=clock,
+        token=token or None,
+        uptime_targets=targets,
+        allow_targets=tuple(allow_targets or ()),
+        switches=switches,
+        smtp=_host_port(smtp, "--smtp"),
+        mail_dir=mail_dir,
+        notify=pairs(notify or [], "TYPE=URL"),
     )
 
     def ready(addresses: dict[str, str]) -> None:
@@ -89,11 +163,20 @@ def up(
         asyncio.run(serve(options, ready))
     except PortTaken as error:
         fail(str(error))
+    except (DataDirTaken, JournalError) as error:
+        fail(error.strerror or str(error))
     except OSError as error:
         fail(f"The emulator cannot start: {error.strerror or error}. Check --host {host} and --data-dir {data_dir}.")
     except KeyboardInterrupt:
         # Ctrl-C before the server minds signals itself.
         return
+
+
+def _host_port(text: str, flag: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if text and not (host and colon and port.isdecimal()):
+        fail(f"'{text}' is not of the form HOST:PORT ({flag})", 2)
+    return text
 
 
 def _welcome(addresses: dict[str, str], evaluate_every: str | None, data_dir: Path | None) -> str:

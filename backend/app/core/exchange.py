@@ -1,17 +1,17 @@
 """One request and its response, as far as their messages have been seen."""
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from . import context, guard
 from .client_address import client_address
-from .context import RequestContext, Trace, acceptable_request_id, new_span_id, new_trace_id
+from .context import Ids, RequestContext, acceptable_request_id, new_span_id, new_trace_id
 from .http import CLIENT_CLOSED, outcome_of
 from .propagation import delivery_fields
-from .route import route_template
 
 if TYPE_CHECKING:
+    from .kinds import Kind
     from .setup import Observability
 
 Scope = MutableMapping[str, Any]
@@ -21,37 +21,46 @@ Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 REQUEST_ID: Final = b"x-request-id"
+_ID_LENGTH: Final = len(REQUEST_ID)
 
 
 class Observed(RequestContext):
     """What requests and websocket connections have in common: a scope, its headers, its route."""
 
-    __slots__ = ("_entry_root_path", "_headers", "_observability", "_receive", "_send", "scope", "started", "template")
+    __slots__ = (
+        "_cycle",
+        "_observability",
+        "_receive",
+        "_root_path",
+        "_send",
+        "ended",
+        "headers",
+        "left",
+        "scope",
+        "started",
+        "template",
+    )
 
-    def __init__(
-        self, observability: "Observability", scope: Scope, receive: Receive, send: Send, root_path: str
-    ) -> None:
-        given = None
-        for name, value in scope["headers"]:
-            if name == REQUEST_ID:
-                given = acceptable_request_id(value)
-                break
-        RequestContext.__init__(self, given or new_trace_id())
+    def __init__(self, observability: "Observability", scope: Scope, receive: Receive, send: Send) -> None:
+        #: The request's headers; one that is sent twice counts by its last line.
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(REQUEST_ID)
+        RequestContext.__init__(self, (given and acceptable_request_id(given)) or new_trace_id())
         self._observability = observability
         self.scope = scope
         self._receive = receive
         self._send = send
-        self._entry_root_path = root_path or scope.get("root_path", "")
-        self._headers: dict[bytes, bytes] | None = None
+        # uvicorn drops what is sent to a client that has left, without a word; its `receive` belongs to the object that
+        # knows. Other servers raise, or answer `receive` with a disconnect.
+        cycle = getattr(receive, "__self__", None)
+        self._cycle: Any = cycle if hasattr(cycle, "disconnected") else None
+        self._root_path: str = scope.get("root_path", "")
+        #: The client was gone before the end.
+        self.left = False
         self.template = ""
+        self.ended = 0.0
+        #: On the clock of `time.perf_counter`, as all times here; 0.0: not yet.
         self.started = perf_counter()
-
-    @property
-    def headers(self) -> dict[bytes, bytes]:
-        """The request's headers; one that is sent twice counts by its last line."""
-        if self._headers is None:
-            self._headers = dict(self.scope["headers"])
-        return self._headers
 
     @property
     def client_address(self) -> str:
@@ -64,75 +73,67 @@ class Observed(RequestContext):
 
     @property
     def route(self) -> str | None:
-        return self.template or route_template(self.scope, self._entry_root_path) or None
+        return self.template or self.find_template() or None
 
-    def find_template(self) -> None:
-        """Learn the route for good: routing is over."""
-        self.template = route_template(self.scope, self._entry_root_path)
+    def find_template(self) -> str:
+        """The route as far as routing has come."""
+        return self._observability.routes.template(self.scope, self._root_path)
 
-    def _find_trace(self) -> Trace:
+    def _find_ids(self) -> Ids:
         headers = self.headers
         parent = None
         if (value := headers.get(b"traceparent")) is not None:
             parent = context.read_traceparent(value)
         if parent is None and (value := headers.get(b"x-cloud-trace-context")) is not None:
             parent = context.read_cloud_trace_context(value)
-        trace_id, _, sampled = parent or (new_trace_id(), "", False)
-        return Trace(trace_id, new_span_id(), sampled)
+        if parent is None:
+            return new_trace_id(), new_span_id(), False
+        return parent[0], new_span_id(), parent[2]
 
     def with_id(self, headers: Iterable[Header]) -> list[Header]:
         """Response headers and our id; the app's own list is left as it is."""
         own = [*headers]
         for name, _ in own:
-            if name == REQUEST_ID:
-                own = [header for header in own if header[0] != REQUEST_ID]
+            if len(name) == _ID_LENGTH and name.lower() == REQUEST_ID:
+                own = [header for header in own if header[0].lower() != REQUEST_ID]
                 break
         own.append((REQUEST_ID, self.request_id.encode()))
         return own
+
+    def is_senders(self, error: BaseException | None) -> bool:
+        """Whether an exception began in the server's `send`, which raises when the client has left.
+
+        Source: asgi.readthedocs.io, "Disconnected Client - send exception".
+        """
+        send = getattr(self._send, "__func__", self._send)
+        code = getattr(send, "__code__", None) or type(send).__call__.__code__
+        return any(isinstance(cause, OSError) and _went_through(cause, code) for cause in _chain(error))
 
 
 class Exchange(Observed):
     """An HTTP request."""
 
-    __slots__ = (
-        "_cycle",
-        "background",
-        "complete",
-        "counted",
-        "ended",
-        "excluded",
-        "first_byte",
-        "left",
-        "outcome",
-        "response_bytes",
-        "status",
-    )
+    __slots__ = ("background", "first_byte", "kind", "outcome", "request_bytes", "response_bytes", "status")
 
-    def __init__(
-        self, observability: "Observability", scope: Scope, receive: Receive, send: Send, root_path: str
-    ) -> None:
-        Observed.__init__(self, observability, scope, receive, send, root_path)
-        if observability.tells_deliveries:
-            self.fields = delivery_fields(self.headers)
-        # uvicorn drops what is sent to a client that has left, without a word; its `receive` belongs to the object that
-        # knows. Other servers raise, or answer `receive` with a disconnect.
-        cycle = getattr(receive, "__self__", None)
-        self._cycle: Any = cycle if hasattr(cycle, "disconnected") else None
-        self.status = 0
-        self.response_bytes = 0
+    def __init__(self, observability: "Observability", scope: Scope, receive: Receive, send: Send) -> None:
+        Observed.__init__(self, observability, scope, receive, send)
+        if observability.tells_deliveries and (fields := delivery_fields(self.headers)):
+            self.fields = fields
+        #: Body bytes that the app has read, and that the server was given to send.
+        self.status = self.request_bytes = self.response_bytes = 0
+        #: Empty until the response has been counted, as `kind` is missing until then.
         self.outcome = ""
-        #: On the clock of `time.perf_counter`; 0.0: not yet.
-        self.first_byte = self.ended = 0.0
-        #: Seconds the app went on after the response.
-        self.background = 0.0
-        self.complete = self.counted = self.excluded = False
-        #: The client was gone before the response was complete.
-        self.left = False
+        self.kind: Kind
+        #: The second: seconds the app went on after the response.
+        self.first_byte = self.background = 0.0
 
     async def receive(self) -> Message:
         """What the app asks for; a client's leaving is noticed on its way."""
         message = await self._receive()
-        if message["type"] == "http.disconnect" and not self.ended:
+        kind = message["type"]
+        if kind == "http.request":
+            self.request_bytes += len(message.get("body", b""))
+        elif kind == "http.disconnect" and not self.ended:
             self._client_left()
         return message
 
@@ -141,32 +142,35 @@ class Exchange(Observed):
         try:
             kind = message["type"]
             if kind == "http.response.body":
-                self.response_bytes += len(message.get("body", b""))
-                return self._send_body(message, not message.get("more_body", False))
+                return self._send_body(message, len(message.get("body", b"")))
             if kind == "http.response.start":
                 if self._cycle is not None and self._cycle.disconnected:
                     self._client_left()
                 self.status = self.status or message["status"]
                 self.first_byte = perf_counter()
-                message = {**message, "headers": self.with_id(message.get("headers", ()))}
-            elif kind == "http.response.pathsend":
-                return self._send_body(message, last=True)
+                message = dict(message)
+                message["headers"] = self.with_id(message.get("headers", ()))
+            elif kind in _BODIES_BY_REFERENCE:
+                return self._send_body(message, message.get("count") or 0)
         except Exception as error:  # noqa: BLE001  # a message we cannot read is still the server's to judge
             guard.caught("response", error)
         return self._send(message)
 
-    async def _send_body(self, message: Message, last: bool) -> None:  # a keyword costs on every message
+    async def _send_body(self, message: Message, size: int) -> None:
         if self._cycle is not None and self._cycle.disconnected:
             self._client_left()
         try:
             await self._send(message)
-        except OSError:
-            # asgi.readthedocs.io, "Disconnected Client - send exception".
-            self._client_left()
+        except OSError as error:
+            if self.is_senders(error):
+                self._client_left()
             raise
-        if last and not self.ended:
+        if self.ended:  # it came after the end, and no server sends it
+            return
+        if not self.left:
+            self.response_bytes += size
+        if not message.get("more_body"):
             self.ended = perf_counter()
-            self.complete = True
             # An unhandled exception follows its 500 at once, and tells a timeout from other failures.
             if self.status < 500 or self.left:  # noqa: PLR2004  # HTTP's classes
                 self.count(None)
@@ -175,29 +179,31 @@ class Exchange(Observed):
         self.left = True
         self.status = self.status or CLIENT_CLOSED
 
-    def count(self, error: BaseException | None) -> None:
+    def count(self, error: BaseException | None, *, complete: bool = True) -> None:
         """The response is over: it is counted once, before any background task runs."""
-        self.counted = True
         try:
-            status = self.status
-            if error is None and self.complete and not self.left and status < 400:  # noqa: PLR2004  # HTTP's classes
+            if error is None and complete and not self.left and self.status < 400:  # noqa: PLR2004  # HTTP's classes
                 self.outcome = "ok"
             else:
-                self._judge(error)
-            self.template = route_template(self.scope, self._entry_root_path)
+                self._judge(error, complete=complete)
+            method = self.scope["method"]
+            if method == "HEAD":
+                self.response_bytes = 0  # servers leave the body out
             observability = self._observability
-            self.excluded = status < 400 and observability.exclusion.covers(self.template)  # noqa: PLR2004  # as above
-            if self.excluded:
+            self.template = observability.routes.template(self.scope, self._root_path)
+            self.kind = observability.kinds.find(method, self.template, self.status, self.outcome)
+            if self.kind.excluded:
                 observability.requests.leave()
-            else:
-                observability.requests.record(self)
+            elif self.kind.cells is not None:
+                observability.requests.record(self, self.kind.cells)
         except Exception as failure:  # noqa: BLE001  # telemetry never reaches the request
             guard.caught("request metrics", failure)
 
-    def _judge(self, error: BaseException | None) -> None:
-        if not self.complete and not self.response_bytes and _is_senders(error):
-            self.left, self.status = True, CLIENT_CLOSED
-        self.outcome = outcome_of(self.status, error, complete=self.complete, left=self.left, shed=self.shed)
+    def _judge(self, error: BaseException | None, *, complete: bool) -> None:
+        if not complete and (self.is_senders(error) or (self._cycle is not None and self._cycle.disconnected)):
+            # The status of a response that did not begin to leave is not one that anybody saw.
+            self.left, self.status = True, self.status if self.response_bytes else CLIENT_CLOSED
+        self.outcome = outcome_of(self.status, error, complete=complete, left=self.left, shed=self.shed)
         if not self.status:
             self.status = CLIENT_CLOSED if self.outcome == "client_closed" else 500
 
@@ -205,19 +211,40 @@ class Exchange(Observed):
         """The app has returned or raised."""
         try:
             now = perf_counter()
-            if self.ended:
+            complete = self.ended > 0.0
+            if complete:
                 self.background = now - self.ended
             else:
                 self.ended = now
-            if not self.counted:
-                self.count(error)
-            if error is None and self.excluded and self.held is None:
+            if not self.outcome:
+                self.count(error, complete=complete)
+            if error is None and self.kind.excluded and self.held is None:
                 return
             self._observability.finish(self, error)
         except Exception as failure:  # noqa: BLE001  # telemetry never reaches the request
             guard.caught("access log", failure)
 
 
-def _is_senders(error: BaseException | None) -> bool:
-    """Whether an error before the first byte is what servers raise from `send` when the client has left."""
-    return isinstance(error, ConnectionError) or type(error) is OSError
+# Extensions of ASGI by which the server reads the body itself: a path has no size here, a descriptor may have.
+_BODIES_BY_REFERENCE: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what led to it."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [one.__cause__, one.__context__]
+
+
+def _went_through(error: BaseException, code: object) -> bool:
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code is code:
+            return True
+        trace = trace.tb_next
+    return False

@@ -4,17 +4,22 @@ Tests replace `report` by one that collects, so that what is swallowed in produc
 """
 
 import json
-import os
 import sys
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from .redaction import Redaction
+from .texts import text_of
+
+if TYPE_CHECKING:
+    from .logging.stdout import Stdout
 
 _EVERY_SECONDS = 60.0
+_WAITING_BYTES: Final = 256 * 1024
 # Telemetry's own errors carry what it was looking at: never the service's settings for redaction, always all rules.
 _redact: Final = Redaction().stack_trace
 _last_told: dict[str, float] = {}
@@ -45,9 +50,24 @@ def caught(where: str, error: BaseException) -> None:
 
 
 def warn(message: str, **fields: object) -> None:
-    """One line on stderr in Cloud Logging's format, by the shortest way: logging itself may be what failed."""
-    line = json.dumps({"severity": "WARNING", "message": message, **fields}, default=str)
-    try:
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, line.encode() + b"\n")
-    except (OSError, ValueError):
+    """One line on stderr in Cloud Logging's format, by the shortest way: logging itself may be what failed.
+
+    Never waits: where nobody reads stderr, a bounded number of lines does.
+    """
+    if sys.__stderr__ is None:  # closed at the start: whatever has its number now is not ours to write to
         failures["stderr"] += 1
+        return
+    line = json.dumps({"severity": "WARNING", "message": message, **fields}, default=text_of)
+    _stderr()(line.encode() + b"\n")
+
+
+def keep(line: bytes) -> bool:
+    """Write to stderr a line that standard output could not take; False when it cannot be written there either."""
+    return sys.__stderr__ is not None and _stderr().keep(line)
+
+
+@cache
+def _stderr() -> "Stdout":
+    from .logging.stdout import Stdout  # noqa: PLC0415  # which imports this module
+
+    return Stdout(2, buffer_bytes=_WAITING_BYTES)

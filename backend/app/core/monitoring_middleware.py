@@ -5,7 +5,7 @@ Plain ASGI: `BaseHTTPMiddleware` would cost ten times as much and hide context t
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import guard
 from .context import current
@@ -16,11 +16,58 @@ if TYPE_CHECKING:
     from .setup import Observability
 
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+#: An ASGI app as a method of its class.
+ASGIMethod = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
 
+#: Attribute of an app, or of a middleware, that holds its telemetry.
+ATTRIBUTE: Final = "_fastapi_cloudops"
 #: Scope key that marks a request as observed, so that a second layer on its way passes it through.
 OBSERVED: Final = "fastapi_cloudops.observed"
 # FastAPI >= 0.142 looks here before it starts telemetry of its own, which would tell every request twice.
 _NATIVE: Final = "fastapi.telemetry"
+
+
+def observed_call(inner: ASGIMethod) -> ASGIMethod:
+    """A `__call__` that runs another on one scope, observed; what is no request and no connection passes untouched."""
+
+    async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807  # it becomes one
+        kind = scope["type"]
+        if kind not in _KINDS or OBSERVED in scope:
+            if kind == "lifespan":
+                await serve_lifespan(getattr(self, ATTRIBUTE), inner.__get__(self), scope, receive, send)
+            else:
+                await inner(self, scope, receive, send)
+            return
+        try:
+            observability: Observability = getattr(self, ATTRIBUTE)
+            if not observability.started:
+                observability.start()
+            observed = _KINDS[kind](observability, scope, receive, send)
+            scope[OBSERVED] = True  # not the exchange, which knows the scope: a cycle waits for the collector
+            scope.setdefault(_NATIVE, None)
+            if kind == "http":
+                observability.requests.enter()
+            if observability.debug_requests.possible:
+                observed.verbose = observability.debug_requests.admits(observed.headers)
+        except Exception as error:  # noqa: BLE001  # a request we cannot observe is served all the same
+            guard.caught("request", error)
+            await inner(self, scope, receive, send)
+            return
+        token = current.set(observed)
+        failure: BaseException | None = None
+        try:
+            await inner(self, scope, observed.receive, observed.send)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            observed.finish(failure)
+            current.reset(token)
+            # An exception knows this frame, which must not know it, nor the context in which it is kept: such a cycle
+            # would keep the request alive until the next collection.
+            del failure, token
+
+    return __call__
 
 
 class MonitoringMiddleware:
@@ -35,47 +82,15 @@ class MonitoringMiddleware:
 
         self.app = app
         self.observability = observability or Observability()
+        setattr(self, ATTRIBUTE, self.observability)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await serve(self.observability, self.app, scope, receive, send)
+    def _inner(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        routes = self.observability.routes
+        if routes.app is None:
+            routes.app = scope.get("app")
+        return self.app(scope, receive, send)
 
-
-async def serve(
-    observability: "Observability", app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, root_path: str = ""
-) -> None:
-    """Run the app on one scope, observed; what is neither a request nor a connection passes untouched."""
-    kind = scope["type"]
-    if kind == "lifespan":
-        await serve_lifespan(observability, app, scope, receive, send)
-        return
-    if kind not in _KINDS or OBSERVED in scope:
-        await app(scope, receive, send)
-        return
-    try:
-        if not observability.started:
-            observability.start()
-        observed = _KINDS[kind](observability, scope, receive, send, root_path)
-        scope[OBSERVED] = True  # not the exchange, which knows the scope: a cycle waits for the collector
-        scope.setdefault(_NATIVE, None)
-        if kind == "http":
-            observability.requests.enter()
-        if observability.debug_requests.possible:
-            observed.verbose = observability.debug_requests.admits(observed.headers)
-    except Exception as error:  # noqa: BLE001  # a request we cannot observe is served all the same
-        guard.caught("request", error)
-        await app(scope, receive, send)
-        return
-    token = current.set(observed)
-    failure: BaseException | None = None
-    try:
-        await app(scope, observed.receive, observed.send)
-    except BaseException as error:
-        failure = error
-        raise
-    finally:
-        observed.finish(failure)
-        failure = None  # an exception that knows this frame would keep the request alive until the next collection
-        current.reset(token)
+    __call__ = observed_call(_inner)
 
 
 _KINDS: Final[dict[str, type[Exchange] | type[Connection]]] = {"http": Exchange, "websocket": Connection}
@@ -95,6 +110,8 @@ async def serve_lifespan(
 
     async def stopping(message: Message) -> None:
         nonlocal ended
+        if message["type"] == "lifespan.startup.complete":
+            observability.ready()
         if not ended and message["type"] in {
             "lifespan.shutdown.complete",
             "lifespan.shutdown.failed",

@@ -1,81 +1,145 @@
-"""The full path template of the matched route, from what routing left in the scope; routes are never walked.
+"""The full path template of the matched route, from what routing left in the scope.
 
 FastAPI >= 0.137 keeps included routers as a tree: a route's own path lacks their prefixes, and the effective route
-context has them. A mount leaves its prefix in `root_path`; a plain Starlette route leaves only its endpoint.
+context has them. A mount leaves its path as it was asked for, in `root_path`, and a plain Starlette route leaves only
+its endpoint: for these two the routes are searched once more.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Final
 
-from starlette.routing import Mount
+from starlette.routing import Host, Mount
 
 #: What a foreign ASGI app below a mount did with the rest of the path is not known.
 OPAQUE: Final = "/{path}"
+# An app may be mounted below itself.
+_DEEPEST: Final = 32
 
 
-def route_template(scope: MutableMapping[str, Any], entry_root_path: str) -> str:
-    """The template, with the prefixes of routers and mounts; empty when no route matched.
+class RouteTree:
+    """The routes of one app and of everything below it.
 
     Args:
-        scope: The scope as routing left it.
-        entry_root_path: `root_path` before routing: what the server or the app itself was given is no mount.
+        app: Where routing begins.
     """
-    route = scope.get("route")
-    if route is None or isinstance(route, Mount):
-        return _without_route(scope, entry_root_path, route) if "endpoint" in scope else ""
-    path = getattr(route, "path", "")
-    tree = scope.get("fastapi")
-    if tree is not None:
-        effective = tree.get("effective_route_context")
-        # The context may be an outer router's: a mount below an included router leaves the outer one behind.
-        if effective is not None and effective.original_route is route:
-            path = effective.path
-    root_path = scope.get("root_path", "")
-    if root_path == entry_root_path:
-        return str(path)
-    return _named(root_path.removeprefix(entry_root_path), scope.get("path_params") or {}) + str(path)
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        # By identity of an app, mount or host: what of its routes can lead to a template.
+        self._known: dict[int, list[Any]] = {}
+
+    def template(self, scope: MutableMapping[str, Any], given_root_path: str) -> str:
+        """The template, with the prefixes of routers and mounts; empty when no route matched.
+
+        Args:
+            scope: The scope as routing left it.
+            given_root_path: `root_path` before routing: what the server or the app itself was given is no mount.
+        """
+        route = scope.get("route")
+        if route is None or isinstance(route, Mount):
+            if "endpoint" not in scope:
+                return ""
+            path = scope["path"].removeprefix(self._root_path(given_root_path))
+            return self._find(self._endpoint, path, scope["endpoint"]) or ""
+        path = getattr(route, "path", "")
+        tree = scope.get("fastapi")
+        if tree is not None:
+            effective = tree.get("effective_route_context")
+            # The context may be an outer router's: a mount below an included router leaves the outer one behind.
+            if effective is not None and effective.original_route is route:
+                path = effective.path
+        root_path: str = scope.get("root_path", "")
+        if root_path == given_root_path or root_path == (own := self._root_path(given_root_path)):
+            return str(path)
+        prefix = root_path.removeprefix(own)
+        if not scope.get("path_params"):
+            return f"{prefix}{path}"  # a mount without parameters is its own template
+        mounts = self._find(self._mounts, prefix + "/")
+        return "" if mounts is None else f"{mounts}{path}"
+
+    def _root_path(self, given: str) -> str:
+        return getattr(self.app, "root_path", "") or given
+
+    def templates(self) -> set[str]:
+        """Templates of all routes there are now, as `template` would tell them."""
+        return set(_templates(getattr(self.app, "routes", ()), _DEEPEST))
+
+    def _find(self, search: Callable[..., str | None], *wanted: Any) -> str | None:
+        found = search(self.app, *wanted, _DEEPEST)
+        if found is None:  # routes may have been added since they were read
+            self._known.clear()
+            found = search(self.app, *wanted, _DEEPEST)
+        return found
+
+    def _mounts(self, owner: Any, prefix: str, depth: int) -> str | None:
+        """Templates of the mounts that a prefix went through, tried in the order of routing."""
+        for route in self._routes(owner) if depth else ():
+            if isinstance(route, Host):
+                found = self._mounts(route, prefix, depth - 1)
+            elif isinstance(route, Mount) and (match := route.path_regex.match(prefix)):
+                rest = match["path"]
+                below = self._mounts(route, f"/{rest}", depth - 1) if rest else ""
+                found = None if below is None else route.path + below
+            else:
+                continue
+            if found is not None:
+                return found
+        return None
+
+    def _endpoint(self, owner: Any, path: str, endpoint: Any, depth: int) -> str | None:
+        """Template of the route with an endpoint; empty where that is an app that found no route of its own."""
+        for route in self._routes(owner) if depth else ():
+            found: str | None = None
+            if isinstance(route, Host):
+                found = "" if route.app is endpoint else self._endpoint(route, path, endpoint, depth - 1)
+            elif (match := route.path_regex.match(path)) is None:
+                continue
+            elif not isinstance(route, Mount):
+                found = route.path if route.endpoint is endpoint else None
+            elif route.app is endpoint:
+                found = "" if hasattr(endpoint, "routes") or route.routes else route.path + OPAQUE
+            elif below := self._endpoint(route, f"/{match['path']}", endpoint, depth - 1):
+                found = route.path + below
+            else:
+                found = below
+            if found is not None:
+                return found
+        return None
+
+    def _routes(self, owner: Any) -> list[Any]:
+        found = self._known.get(id(owner))
+        if found is None:
+            found = [route for route in _flat(getattr(owner, "routes", ())) if _leads_on(route)]
+            self._known[id(owner)] = found
+        return found
 
 
-def _without_route(scope: MutableMapping[str, Any], entry_root_path: str, mount: Mount | None) -> str:
-    params = scope.get("path_params") or {}
-    prefix = scope.get("root_path", "").removeprefix(entry_root_path)
-    endpoint = mount.app if mount is not None else scope["endpoint"]
-    if hasattr(endpoint, "routes"):
-        return ""  # an app of our kind, below a mount, that found no route
-    if mount is not None or (prefix and not hasattr(scope.get("app"), "routes")) or _is_mounted(scope, prefix):
-        return _named(prefix, params) + OPAQUE
-    return _named(scope["path"].removeprefix(entry_root_path), params, all_of_them=True)
+def _flat(routes: Any) -> Iterator[Any]:
+    """Routes, with those of included routers in their place and under their full paths (FastAPI >= 0.137)."""
+    return (route for route, _ in _with_paths(routes))
 
 
-def _is_mounted(scope: MutableMapping[str, Any], prefix: str) -> bool:
-    """Whether the endpoint is an ASGI app behind a mount, not a function behind a route."""
-    endpoint = scope["endpoint"]
-    return bool(prefix) and endpoint is not scope.get("app") and _takes_three(endpoint)
+def _templates(routes: Any, depth: int) -> Iterator[str]:
+    for route, path in _with_paths(routes) if depth else ():
+        if isinstance(route, Host):
+            yield from _templates(route.routes, depth - 1)
+        elif isinstance(route, Mount):
+            below = list(_templates(route.routes, depth - 1))
+            yield from (route.path + template for template in below or [OPAQUE])
+        elif path:
+            yield path
 
 
-def _takes_three(endpoint: Any) -> bool:
-    code = getattr(endpoint, "__code__", None) or getattr(endpoint.__call__, "__code__", None)
-    # scope, receive, send; and self for an object. A route's endpoint takes the request.
-    return code is not None and code.co_argcount in {3, 4}
+def _with_paths(routes: Any) -> Iterator[tuple[Any, str]]:
+    for route in routes:
+        contexts = getattr(route, "effective_route_contexts", None)
+        if contexts is None:
+            yield route, getattr(route, "path", "")
+        else:
+            for context in contexts():
+                found = context.starlette_route or context.original_route
+                yield found, getattr(context, "path", "") or getattr(found, "path", "")
 
 
-def _named(path: str, params: Mapping[str, Any], *, all_of_them: bool = False) -> str:
-    """A path with the values of its parameters put back into names.
-
-    With `all_of_them`, empty when one is not found in it: the path would be a label of its own. In a mount's prefix the
-    others belong to the route below.
-    """
-    for name, value in params.items():
-        text = str(value)
-        found = text if f"/{text}" in path else _as_written(path, text)
-        if found is not None:
-            path = path.replace(f"/{found}", f"/{{{name}}}", 1)
-        elif all_of_them:
-            return ""
-    return path
-
-
-def _as_written(path: str, text: str) -> str | None:
-    """The part of a path that was converted to a value: `05` is 5, and UUIDs come in capitals too."""
-    wanted = text.lower().lstrip("0")
-    return next((part for part in path.split("/") if part and part.lower().lstrip("0") == wanted), None)
+def _leads_on(route: Any) -> bool:
+    return isinstance(route, Host | Mount) or (hasattr(route, "path_regex") and hasattr(route, "endpoint"))

@@ -107,14 +107,50 @@ class Settings(BaseSettings):
     metrics_domain: MetricsDomain = Field(
         "prometheus", description="Domain of metric types: `prometheus.googleapis.com`, `custom...` or `workload...`."
     )
+    metrics_catalogue: str = Field(
+        "", description="Catalogue files of the service's own metrics, by commas. Read when the process starts."
+    )
+    metrics_open_values: int = Field(
+        20,
+        ge=1,
+        le=200,
+        description="How many values of an open label, such as an address, are told apart; the others are `other`.",
+    )
+    client_identity: Literal["full", "prefix", "hash", "off"] = Field(
+        "full",
+        description="Clients in metrics: their address (IPv6: /64), its network (/24, /48), a keyed hash, or nothing.",
+    )
     metrics_export_interval: float = Field(
         60.0,
         ge=10.0,
         le=3600.0,
         description="Seconds between two exports of metrics; Cloud Monitoring wants 10 or more.",
     )
+    metrics_backend: Literal["api", "otlp", "none"] = Field(
+        "api",
+        description="How metrics are written: Cloud Monitoring's own API, OTLP, or not at all, for `METRICS_ROUTE`.",
+    )
+    otlp_metrics_endpoint: str = Field(
+        "",
+        pattern=r"^$|^(grpc|grpcs|http|https)://[^\s/@]+(/[^\s]*)?$",
+        description="Where OTLP metrics go: `grpc://`, `grpcs://`, `http://` or `https://` and `host:port`. "
+        "Empty: the emulator if there is one, else `grpcs://telemetry.googleapis.com:443`.",
+    )
+    metrics_route: str = Field(
+        "",
+        pattern=r"^$|^(/[A-Za-z0-9._~-]+)+$",
+        description="Path of a route that tells anybody the metrics of the process that answers, in Prometheus's text "
+        "format, for Managed Prometheus collection. Empty: none.",
+    )
+    metrics_exemplars: bool = Field(
+        True, description="Let the distribution of request durations lead to traces that were sampled."
+    )
     enable_cost_tracking: bool = Field(
-        False, description="Publish how many metric samples and log bytes this process sends."
+        False, description="Publish what this process sends: metric samples, spans and log bytes, and their price."
+    )
+    cost_prices: dict[Literal["metrics", "traces", "logs"], Annotated[float, Field(ge=0.0)]] = Field(
+        {"metrics": 0.06e-6, "traces": 0.2e-6, "logs": 0.5 / 2**30},
+        description="JSON: US dollars for one metric sample, one span and one byte of logs, without free allotments.",
     )
 
     enable_tracing: bool = Field(

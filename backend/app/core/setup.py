@@ -10,9 +10,10 @@ from fastapi import FastAPI
 from .client_address import TrustedProxies
 from .errors.api import ErrorReportingApi
 from .errors.reports import ErrorReports
-from .exchange import Exchange, Receive, Scope, Send
+from .exchange import Exchange
 from .exclusion import Exclusion
 from .health import HealthRegistry, health, routes
+from .kinds import Kind, Kinds
 from .lifecycle import Worker, process_worker
 from .logging.access import BACKGROUND_SECONDS, AccessLog
 from .logging.admin import admin_routes
@@ -25,19 +26,25 @@ from .logging.resource import generic_task
 from .logging.sampling import Sampling
 from .logging.setup import configure, write_held
 from .metrics import metrics_client
+from .metrics.distinct import ActiveUsers
+from .metrics.exposition import Exposition, metrics_routes
 from .metrics.instruments import MetricsClient
+from .metrics.labels import Labels
 from .metrics.own import Follower
 from .metrics.requests import RequestMetrics
-from .monitoring_middleware import serve
+from .metrics.sources import ProcessSource, refreshers, service_info, system_metrics
+from .monitoring_middleware import ATTRIBUTE, observed_call
 from .redaction import Redaction
+from .route import RouteTree
 from .runtime import Runtime, from_environment
 from .settings import Settings, SettingsError, listed, secret
 from .websocket import Connection
 
-_ATTRIBUTE = "_fastapi_cloudops"
 # The metadata server answers within milliseconds where there is one; the first entries should carry the project.
 _LOCATE_SECONDS = 0.15
 _CLOSE_SECONDS = 5.0
+# What FastAPI answers to a request that has not the declared shape (RFC 9110, section 15.5.21).
+_UNPROCESSABLE = 422
 _OUR_FAILURES = frozenset({"server_error", "timeout", "aborted_stream"})
 
 
@@ -66,8 +73,15 @@ class Observability:
     ) -> None:
         self.settings = settings or Settings.load()
         self.worker = worker or process_worker
+        self.worker.store.labels = Labels(
+            self.settings.client_identity, secret(self.settings.hash_key), self.settings.metrics_open_values
+        )
+        for path in listed(self.settings.metrics_catalogue):
+            metrics_client.load_catalogue(path)
         self.health = health if health_checks is None else health_checks
         self.started = False
+        #: Where the app's routing begins; a middleware learns it with the first request.
+        self.routes = RouteTree(None)
         self._time_ns = time_ns
         self._located(from_environment(self.settings.google_cloud_project, bool(self.settings.cloudops_emulator_host)))
         self.destination = self._destination() if write is None else None
@@ -82,10 +96,11 @@ class Observability:
         )
         tracing = settings.enable_tracing
         self._access = AccessLog(self._identity, self._write, time_ns, self.redaction, tracing=tracing)
+        self.kinds = Kinds(self._kind)
         #: Writes entries that are never sampled or dropped; see `core.logging.audit`.
         self.audit = get_audit_logger(
-            self._write,
-            chain(self._identity, time_ns, self.redaction, tracing=tracing),
+            self.destination.keep if self.destination is not None else self._write,
+            chain(self._identity, time_ns, self.redaction, tracing=tracing, cold=self._is_cold),
             redaction=self.redaction,
             strict=settings.audit_strict,
         )
@@ -101,14 +116,21 @@ class Observability:
             self.redaction,
             tracing=tracing,
             also=self._error_api,
+            cold=self._is_cold,
         )
         self._access_log = settings.access_log
+        self._exemplars = settings.enable_metrics and tracing and settings.metrics_exemplars
         self.tells_deliveries = settings.access_log != "off"
         self.trusted_proxies = TrustedProxies.parse(settings.trusted_proxies)
         self._slow_seconds = settings.slow_request_seconds
-        self.exclusion = Exclusion(listed(settings.excluded_routes))
+        self.exclusion = Exclusion([*listed(settings.excluded_routes), *listed(settings.metrics_route)])
         self.debug_requests = DebugRequests(secret(settings.debug_header_key))
         self.metrics = metrics_client if worker is None else MetricsClient(self.worker.store)
+        self.system: ProcessSource | None = None
+        self._errors_total = self.metrics.counter("errors_total")
+        self.active_users = ActiveUsers(self.metrics)
+        if settings.enable_metrics:
+            self.worker.before_export(self.active_users.publish)
         if self.destination is not None:
             self._publish(self.destination)
         self.health.configure(self.settings, self.redaction)
@@ -137,13 +159,22 @@ class Observability:
         dropped = self.metrics.counter("cloudops_dropped_total", {"signal": "logs", "reason": "undelivered"})
         self.worker.before_export(Follower(dropped, lambda: destination.dropped))
         if self.settings.enable_cost_tracking:
+            self.worker.price("logs", lambda: destination.bytes)
             written = self.metrics.counter("cloudops_log_bytes_total")
             self.worker.before_export(Follower(written, lambda: destination.bytes))
 
     def _located(self, runtime: Runtime) -> None:
         self.identity = Identity(
-            self.settings.service, self.settings.version, self.settings.environment, runtime, self.settings.commit_sha
+            self.settings.service,
+            self.settings.version,
+            self.settings.environment,
+            runtime,
+            self.settings.commit_sha,
+            self.worker.label,
         )
+
+    def _is_cold(self) -> bool:
+        return self._access.cold
 
     def _identity(self) -> Identity:
         return self.identity
@@ -159,22 +190,42 @@ class Observability:
             tracing=self.settings.enable_tracing,
             sampling=Sampling(self.settings.log_sample_rates),
             verbose_requests=self.debug_requests.possible,
+            cold=self._is_cold,
+        )
+
+    def _kind(self, method: str, template: str, status: int, outcome: str) -> Kind:
+        told = status >= 400 or not self.exclusion.covers(template)  # noqa: PLR2004  # a failing probe is always told
+        return Kind(
+            excluded=not told,
+            cells=self.requests.cells(method, template, status, outcome) if told and self.requests.enabled else None,
+            head=self._access.head(method, template, status, outcome),
         )
 
     def finish(self, exchange: Exchange, error: BaseException | None) -> None:
         """A request is over, its background work included: write what is to be told of it."""
+        self.worker.nudge()
         outcome = exchange.outcome
         problem = outcome in _OUR_FAILURES or exchange.ended - exchange.started >= self._slow_seconds
         if error is not None and outcome in _OUR_FAILURES and isinstance(error, Exception):
             self._errors(exchange, error)
+            if self.settings.enable_metrics:
+                self._errors_total.labels(type=error).add()
+        if exchange.user_id and self.settings.enable_metrics:
+            self.active_users.saw(exchange.user_id)
         if exchange.held and (problem or error is not None):
             write_held(exchange)
-        if exchange.excluded:
+        if exchange.kind.excluded:
             return
         if exchange.background >= BACKGROUND_SECONDS:
             self.requests.background(exchange)
+        if exchange.status == _UNPROCESSABLE:
+            self.requests.invalid(exchange)
+        if self._exemplars and exchange.ids[2] and exchange.kind.cells is not None:
+            self.requests.exemplify(exchange, exchange.kind.cells, self._time_ns())
         if self._access_log == "all" or (self._access_log == "problems" and (problem or outcome != "ok")):
             self._access(exchange, error)
+        else:
+            self._access.cold = False
 
     def connected(self, connection: Connection) -> None:
         """A websocket was accepted."""
@@ -182,8 +233,9 @@ class Observability:
 
     def disconnected(self, connection: Connection, error: BaseException | None) -> None:
         """A websocket connection has ended."""
+        self.worker.nudge()
         self.requests.disconnected(connection)
-        if self._access_log == "all" or (self._access_log == "problems" and error is not None):
+        if self._access_log == "all" or (self._access_log == "problems" and connection.failed):
             self._access.connection(connection, error)
 
     def start(self) -> None:
@@ -192,7 +244,30 @@ class Observability:
             self.started = True
             if self.destination is not None:
                 self.destination.open()
+            if self.worker is process_worker:  # entries say from now on which worker writes them
+                self.worker.claim(self.settings.service)
+                self._located(self.identity.runtime)
             self.worker.start(self.settings, self._located)
+            if self.settings.enable_metrics:
+                self.worker.store.routes |= self.routes.templates()  # known before their first request
+                self._watch_process()
+
+    def _watch_process(self) -> None:
+        self.system = system_metrics(self.metrics, serving=lambda: self.requests.in_flight)
+        self.system.watch_loop()
+        settings = self.settings
+        service_info(self.metrics, settings.version, settings.commit_sha, self.identity.runtime.revision)
+
+    def ready(self) -> None:
+        """The app serves from now on."""
+        if self.system is not None:
+            self.system.ready()
+
+    def metrics_page(self) -> Exposition:
+        """What `METRICS_ROUTE` answers with."""
+        store = self.worker.store
+        alone = self.settings.metrics_backend == "none"
+        return Exposition(store, self.settings.service, refreshers(store), alone=alone)
 
     async def start_and_locate(self) -> None:
         """Start, and give a platform's metadata server a moment to say where we run."""
@@ -224,7 +299,7 @@ def instrument(app: FastAPI, settings: Settings | None = None, **options: Any) -
     Raises:
         SettingsError: A setting in the environment cannot be used.
     """
-    before = getattr(app, _ATTRIBUTE, None)
+    before = getattr(app, ATTRIBUTE, None)
     if before is not None:
         return cast("Observability", before)
     observability = Observability(settings, **options)
@@ -233,7 +308,9 @@ def instrument(app: FastAPI, settings: Settings | None = None, **options: Any) -
         app.router.routes.extend(routes(observability.health))
     if token := secret(observability.settings.admin_token):
         app.router.routes.extend(admin_routes(token))
-    setattr(app, _ATTRIBUTE, observability)
+    app.router.routes.extend(metrics_routes(observability.settings.metrics_route, observability.metrics_page()))
+    observability.routes = RouteTree(app)
+    setattr(app, ATTRIBUTE, observability)
     app.__class__ = _observed_class(type(app))
     return observability
 
@@ -252,12 +329,5 @@ def _observed_class(base: type[FastAPI]) -> type[FastAPI]:
     Wrapping the app in another object would hide it from tools that patch it, and `add_middleware` cannot reach the
     answer to an unhandled exception.
     """
-    inner = base.__call__
-
-    async def __call__(  # noqa: N807  # it becomes the method of that name
-        self: FastAPI, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        observability: Observability = getattr(self, _ATTRIBUTE)
-        await serve(observability, inner.__get__(self), scope, receive, send, root_path=self.root_path)
-
-    return type(base.__name__, (base,), {"__call__": __call__, "__module__": base.__module__, "__doc__": base.__doc__})
+    call = observed_call(base.__call__)
+    return type(base.__name__, (base,), {"__call__": call, "__module__": base.__module__, "__doc__": base.__doc__})

@@ -4,7 +4,10 @@ from collections.abc import Awaitable
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from starlette.websockets import WebSocketDisconnect
+
 from . import guard
+from .errors.told import told
 from .exchange import Message, Observed, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -19,21 +22,20 @@ _NORMAL: Final = 1000
 class Connection(Observed):
     """A websocket connection."""
 
-    __slots__ = ("accepted", "code", "ended")
+    __slots__ = ("accepted", "code", "failed")
 
-    def __init__(
-        self, observability: "Observability", scope: Scope, receive: Receive, send: Send, root_path: str
-    ) -> None:
-        super().__init__(observability, scope, receive, send, root_path)
-        self.accepted = False
+    def __init__(self, observability: "Observability", scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(observability, scope, receive, send)
         #: The close code; 0: none seen yet.
         self.code = 0
-        self.ended = 0.0
+        #: `failed`: the app raised, and not because the client had left.
+        self.accepted = self.failed = False
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if message["type"] == "websocket.disconnect" and not self.code:
-            self.code = message.get("code") or _ABNORMAL
+        if message["type"] == "websocket.disconnect":
+            self.left = True
+            self.code = self.code or message.get("code") or _ABNORMAL
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
@@ -42,7 +44,7 @@ class Connection(Observed):
             if kind == "websocket.accept":
                 message = {**message, "headers": self.with_id(message.get("headers", ()))}
                 self.accepted = True
-                self.find_template()
+                self.template = self.find_template()
                 self._observability.connected(self)
             elif kind == "websocket.close":
                 self.code = self.code or message.get("code", _NORMAL)
@@ -56,10 +58,17 @@ class Connection(Observed):
         """The app has returned or raised."""
         try:
             self.ended = perf_counter()
+            self.left = self.left or self.is_senders(error)
             if not self.code:
-                self.code = _NORMAL if error is None else _INTERNAL_ERROR
+                self.code = _NORMAL if error is None else _ABNORMAL if self.left else _INTERNAL_ERROR
             if not self.accepted:
-                self.find_template()
+                self.template = self.find_template()
+            self.failed = isinstance(error, Exception) and not self._is_clients(error)
+            if error is not None and not self.failed:
+                told.set(error)  # the server would log it as an error of the service
             self._observability.disconnected(self, error)
         except Exception as failure:  # noqa: BLE001  # telemetry never reaches the connection
             guard.caught("websocket", failure)
+
+    def _is_clients(self, error: BaseException) -> bool:
+        return self.left and (isinstance(error, WebSocketDisconnect) or self.is_senders(error))

@@ -20,6 +20,6 @@ def page_of(items: Sequence[Item], size: int, token: str, largest: int) -> tuple
 
 
 def offset_of(token: str) -> int:
-    if token and not token.isdecimal():
+    if token and (not token.isdecimal() or len(token) > len(str(2**63))):
         raise invalid_field("pageToken", "It is not one that a previous call returned.", token)
     return int(token or 0)

@@ -3,30 +3,37 @@
 import asyncio
 import contextlib
 import errno
-import fcntl
+import gc
 import signal
 import socket
+import struct
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import uvicorn
+from google.protobuf.message import DecodeError
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from .clock import Clock, SystemClock
-from .journal import MemoryJournal, SqliteJournal
+from .clock import Clock, make_clock
+from .journal import DataDirTaken, JournalError, SqliteJournal, VolatileJournal, open_data_dir
 from .parts import Parts
-from .project import Context, Switches
+from .project import Context, Switches, with_switches
 from .tls import make_certificate
 from .transport.grpc_server import make_server
-from .transport.guard import LoopbackGuard, is_loopback
+from .transport.guard import LoopbackGuard, TokenGuard, is_loopback
 from .transport.rest import rest_route
+from .uptime.targets import Place, Targets
 
 _STOP_SECONDS = 1.0
+_SWEEP_SECONDS = 30.0
+
+__all__ = ["DataDirTaken", "Emulator", "PortTaken", "ServeOptions", "serve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,22 @@ class ServeOptions:
     data_dir: Path | None = None
     evaluate_every: float | None = None
     """Seconds between two evaluations of the alert policies; None: as often as the policies ask."""
+    clock: str = "real"
+    """`real`, `manual` (moved by POST /control/clock/advance) or a speed such as `60x`."""
+    token: str | None = None
+    """What both wires ask for: `Authorization: Bearer <token>`. None: nothing, which is for loopback only."""
+    uptime_targets: Mapping[str, Place] = field(default_factory=dict)
+    """Host names of uptime checks, and where they are found on this machine."""
+    allow_targets: tuple[str, ...] = ()
+    """Hosts and networks beyond this machine that uptime checks may reach."""
+    smtp: str = ""
+    """`host:port` of the server that e-mail notifications go to."""
+    mail_dir: Path | None = None
+    """Folder that e-mail notifications are written into."""
+    switches: Mapping[str, str] = field(default_factory=dict)
+    """Names and values of `Switches`, as text."""
+    notify: Mapping[str, str] = field(default_factory=dict)
+    """Channel type or address -> URL that notifications go to instead."""
 
 
 class PortTaken(OSError):  # noqa: N818  # the name says what happened; callers print the message
@@ -56,13 +79,6 @@ class PortTaken(OSError):  # noqa: N818  # the name says what happened; callers 
         return str(self.strerror)
 
 
-class DataDirTaken(OSError):  # noqa: N818  # as PortTaken
-    """Another emulator writes to the data directory."""
-
-    def __init__(self, data_dir: Path) -> None:
-        super().__init__(errno.EBUSY, f"Another emulator uses the data directory {data_dir}")
-
-
 class Emulator:
     """Constructed, it answers calls to its services; started, it listens as well."""
 
@@ -72,37 +88,58 @@ class Emulator:
         self.options = options or ServeOptions()
         self._closing = contextlib.ExitStack()
         data_dir = self.options.data_dir
-        self._stored = None if data_dir is None else self._open(data_dir)
+        self._stored = None if data_dir is None else open_data_dir(data_dir, self._closing)
         self.context = Context(
             project_id=self.options.project,
-            clock=clock or SystemClock(),
-            journal=self._stored or MemoryJournal(),
-            switches=switches or Switches(),
+            clock=clock or make_clock(self.options.clock),
+            journal=self._stored or VolatileJournal(),
+            switches=_with_delivery(with_switches(switches or Switches(), self.options.switches), self.options),
         )
         self.parts = Parts(
             self.context,
             evaluate_every=self.options.evaluate_every,
             page=lambda: self.addresses.get("http", ""),
+            targets=Targets(self.options.uptime_targets, self.options.allow_targets),
         )
         self.addresses: dict[str, str] = {}
-        for kind, record in () if self._stored is None else self._stored.replay():
-            self.parts.restore(kind, record)
+        self.tell: Callable[[str], object] = str
+        """Hears, at most every half minute, what gave way for want of room."""
+        if self._stored is not None:
+            try:
+                self._restore(self._stored)
+            except BaseException:
+                self._closing.close()
+                raise
 
-    def _open(self, data_dir: Path) -> SqliteJournal:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        lock = self._closing.enter_context((data_dir / "lock").open("w"))
-        try:
-            # The system lets go of it when the process dies, however it dies.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._closing.close()
-            raise DataDirTaken(data_dir) from error
-        journal = SqliteJournal(data_dir / "journal.sqlite")
-        self._closing.callback(journal.close)
-        return journal
+    def _restore(self, journal: SqliteJournal) -> None:
+        for kind, record in journal.replay():
+            try:
+                self.parts.restore(kind, record)
+            except (KeyError, ValueError, DecodeError, struct.error) as error:
+                raise JournalError(
+                    f"{journal.path} holds a record of {kind} that cannot be read: {error}."
+                    " Move it away to start empty."
+                ) from error
+        self.parts.settle()
+
+    async def _sweep_now_and_then(self) -> None:
+        told = 0
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self.parts.sweep()
+            kept = self.parts.kept()
+            given_way = int(kept["logEntriesGivenWay"]) + int(kept["pointsGivenWay"])
+            if given_way > told:
+                self.tell(
+                    f"cloudops: {kept['logEntriesGivenWay']} log entries and {kept['pointsGivenWay']} points gave way"
+                    f" to newer ones so far; {kept['logEntries']} entries and {kept['points']} points are kept.\n"
+                )
+                told = given_way
 
     def http_app(self) -> ASGIApp:
         app: ASGIApp = Starlette(routes=[*self.parts.routes, rest_route(self.parts.services, self.parts.faults)])
+        if self.options.token is not None:
+            app = TokenGuard(app, self.options.token)
         return LoopbackGuard(app) if is_loopback(self.options.host) else app
 
     async def start(self) -> None:
@@ -124,7 +161,7 @@ class Emulator:
                     timeout_graceful_shutdown=1,
                 )
             )
-            self._grpc = make_server(self.parts.services, self.parts.faults)
+            self._grpc = make_server(self.parts.services, self.parts.faults, token=options.token)
             grpc_port = _bind(self._grpc, host, options.grpc_port, "--grpc-port", None)
             addresses = {
                 "project": options.project,
@@ -144,12 +181,21 @@ class Emulator:
         self._serving = asyncio.create_task(self._http.serve(sockets=[http]))
         await self._http.ready.wait()
         self.addresses = addresses
-        self._alerting = asyncio.create_task(self.parts.alerting.run())
+        self._running = [
+            asyncio.create_task(run)
+            for run in (
+                self.parts.alerting.run(),
+                self.parts.uptime.prober.run(),
+                self.parts.platform.pubsub.messages.run(),
+                self._sweep_now_and_then(),
+            )
+        ]
 
     async def stop(self) -> None:
         """Finish the calls in flight, for at most a second each wire, and free the ports."""
-        self._alerting.cancel()
-        await asyncio.wait([self._alerting])
+        for task in self._running:
+            task.cancel()
+        await asyncio.wait(self._running)
         self._http.should_exit = True
         await asyncio.gather(self._grpc.stop(_STOP_SECONDS), self._serving)
         self._closing.close()
@@ -158,7 +204,12 @@ class Emulator:
 async def serve(options: ServeOptions, ready: Callable[[dict[str, str]], Any]) -> None:
     """Run until SIGINT, SIGTERM or cancellation; `ready` is told the addresses once both wires answer."""
     emulator = Emulator(options)
+    emulator.tell = sys.stderr.write
     await emulator.start()
+    # What is loaded now stays: the collector need not look at it again, and entries come by the ten thousand.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     try:
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -168,6 +219,17 @@ async def serve(options: ServeOptions, ready: Callable[[dict[str, str]], Any]) -
         await stopping.wait()
     finally:
         await emulator.stop()
+
+
+def _with_delivery(switches: Switches, options: ServeOptions) -> Switches:
+    if not (options.smtp or options.mail_dir or options.notify):
+        return switches
+    return replace(
+        switches,
+        smtp_address=options.smtp or switches.smtp_address,
+        mail_folder=str(options.mail_dir) if options.mail_dir else switches.mail_folder,
+        notification_urls={**switches.notification_urls, **options.notify},
+    )
 
 
 class _HttpServer(uvicorn.Server):

@@ -62,15 +62,32 @@ def test_a_taken_port_is_named_with_its_flag(flag):
     assert flag in done.stderr
 
 
-@our_choice("nobody is asked for a name or password here")
+@our_choice("who reaches it can read and change everything, so it asks for a secret")
 def test_other_machines_are_let_in_only_when_told():
     done = cloudops("up", "--host", "0.0.0.0", "--grpc-port", "0", "--http-port", "0")
     assert done.returncode == 2
     assert "--allow-remote" in done.stderr
     ports = ["--grpc-port", "0", "--http-port", "0"]
-    with started("up", "--host", "0.0.0.0", "--allow-remote", *ports) as process:
+    for token in ("", "short"):
+        done = cloudops("up", "--host", "0.0.0.0", "--allow-remote", "--token", token, *ports)
+        assert (done.returncode, "needs a token" in done.stderr) == (2, True)
+    with started("up", "--host", "0.0.0.0", "--allow-remote", "--token", "sixteen-letters-!", *ports) as process:
         assert process.stderr is not None
         assert "warning" in process.stderr.readline()
+
+
+@our_choice("the flags reach the emulator")
+def test_clock_targets_and_token_are_as_told():
+    token = "sixteen-letters-!"
+    flags = ["--clock", "manual", "--token", token, "--uptime-target", "shop.example.com=127.0.0.1:1", "--notify"]
+    with emulator_process(*flags, "sms=http://127.0.0.1:1/") as emulator:
+        http = emulator.addresses["http"]
+        assert httpx.get(f"{http}/control/clock").status_code == 401
+        headers = {"Authorization": f"Bearer {token}"}
+        before = httpx.get(f"{http}/control/clock", headers=headers).json()
+        assert before["mode"] == "manual"
+        after = httpx.post(f"{http}/control/clock/advance", json={"seconds": 60}, headers=headers).json()
+        assert int(after["nanoseconds"]) - int(before["nanoseconds"]) == 60 * 10**9
 
 
 def test_a_data_folder_that_cannot_be_made_is_named(tmp_path):
@@ -83,7 +100,17 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--evaluate-every", "soon"], ["--evaluate-every", "0s"], ["--project", "No Id"], ["--grpc-port", "-1"]],
+    [
+        ["--evaluate-every", "soon"],
+        ["--evaluate-every", "0s"],
+        ["--project", "No Id"],
+        ["--grpc-port", "-1"],
+        ["--clock", "sundial"],
+        ["--clock", "0x"],
+        ["--uptime-target", "a=b"],
+        ["--smtp", "here"],
+        ["--notify", "slack"],
+    ],
 )
 def test_a_wrong_option_is_refused_with_exit_code_2(arguments):
     done = cloudops("up", "--http-port", "0", "--grpc-port", "0", *arguments)

@@ -1,6 +1,8 @@
 import json
+import signal
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -14,9 +16,12 @@ from app.core.metrics import MetricsClient
 from app.core.metrics.cells import Store
 from app.emulator.project import Switches
 from support.emulator import running_emulator
+from support.gunicorn import gunicorn
 from support.provenance import known_from
 from support.servers import serving
 from support.service import observed
+from support.strict_backend import StrictBackend
+from support.strict_backend import serving as strict
 from support.waiting import wait_until
 
 TOTAL = "prometheus.googleapis.com/http_request_total/counter"
@@ -186,3 +191,20 @@ def test_costs_are_counted_when_asked_for():
 @pytest.fixture(autouse=True)
 def _slots_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
+def test_the_final_write_does_not_wait_for_a_response_that_never_ends(tmp_path, server):
+    backend = StrictBackend(gap=0.0)
+    with strict(backend) as address:
+        environment = {"TEST_EXPORT_INTERVAL": "3600", "CLOUDOPS_EMULATOR_HOST": address}
+        app = "support.stream_app:app"
+        start = serving if server == "uvicorn" else partial(gunicorn, workers=1)
+        with start(tmp_path, environment, app=app) as service, httpx.Client(base_url=service.url) as client:
+            for number in range(10):
+                client.get(f"/items/{number}")
+            with client.stream("GET", "/ticks") as response:
+                next(response.iter_raw())
+                service.process.send_signal(signal.SIGTERM)
+                endpoint = "/items/{item_id}"
+                wait_until(lambda: backend.total("http_request_total", endpoint=endpoint) == 10, 30, "the final write")

@@ -7,7 +7,6 @@ from fastapi.responses import StreamingResponse
 from starlette.routing import Mount, Route
 
 from app.core import MonitoringMiddleware, bind, get_logger
-from app.core.monitoring_middleware import serve
 from support.service import observed
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -209,7 +208,7 @@ async def test_the_exception_of_the_app_goes_on_unchanged():
         raise error
 
     with observed() as service, pytest.raises(RuntimeError) as caught:
-        await serve(service.observability, app, _scope(), _never, _swallow)
+        await MonitoringMiddleware(app, service.observability)(_scope(), _never, _swallow)
     assert caught.value is error
     assert caught.value.__cause__ is cause
 
@@ -221,7 +220,7 @@ async def test_what_is_no_exception_goes_on_too(raised):
 
     with observed() as service:
         with pytest.raises(raised):
-            await serve(service.observability, app, _scope(), _never, _swallow)
+            await MonitoringMiddleware(app, service.observability)(_scope(), _never, _swallow)
         assert service.series("http_requests_in_flight") == {(): [0.0]}
 
 
@@ -235,7 +234,7 @@ async def test_a_client_that_left_is_no_server_error():
 
     with observed() as service:
         with pytest.raises(OSError, match="disconnected"):
-            await serve(service.observability, app, _scope(), _never, gone)
+            await MonitoringMiddleware(app, service.observability)(_scope(), _never, gone)
         assert service.access[0]["outcome"] == "client_closed"
 
 
@@ -249,7 +248,7 @@ async def test_unknown_scopes_and_messages_pass_untouched():
         seen.append(message)
 
     with observed() as service:
-        await serve(service.observability, app, {"type": "something"}, _never, send)
+        await MonitoringMiddleware(app, service.observability)({"type": "something"}, _never, send)
         assert seen == [{"type": "something.new", "scope": "something"}]
         assert service.access == []
 
@@ -265,7 +264,7 @@ async def test_a_message_that_telemetry_cannot_read_reaches_the_server(internal_
         seen.append(message)
 
     with observed() as service:
-        await serve(service.observability, app, _scope(), _never, send)
+        await MonitoringMiddleware(app, service.observability)(_scope(), _never, send)
         assert seen[1] == {"type": "http.response.body", "body": None}
     assert [where for where, _ in internal_failures] == ["response"]
     internal_failures.clear()
@@ -273,7 +272,7 @@ async def test_a_message_that_telemetry_cannot_read_reaches_the_server(internal_
 
 async def test_a_failing_access_log_never_fails_the_request(app, internal_failures):
     with observed(app) as service:
-        service.observability._access = None  # type: ignore[assignment]  # the fault
+        service.observability._access.render = None  # type: ignore[assignment]  # the fault
         async with service.client() as client:
             answer = await client.get("/items/1")
         assert answer.status_code == 200

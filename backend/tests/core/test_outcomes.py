@@ -7,7 +7,7 @@ from fastapi import BackgroundTasks, FastAPI, HTTPException, WebSocket, WebSocke
 
 from app.core import shed
 from app.core.http import outcome_of
-from app.core.monitoring_middleware import serve
+from app.core.monitoring_middleware import MonitoringMiddleware
 from support.service import observed
 
 
@@ -117,7 +117,7 @@ async def test_a_client_that_leaves_while_the_app_works_is_noticed_without_askin
 
     scope: dict[str, object] = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": None}
     with observed() as service:
-        await serve(service.observability, app, scope, cycle.receive, send)
+        await MonitoringMiddleware(app, service.observability)(scope, cycle.receive, send)
         [entry] = service.access
         assert (entry["outcome"], entry["httpRequest"]["status"], entry["severity"]) == (
             "client_closed",

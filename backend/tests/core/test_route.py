@@ -60,14 +60,14 @@ def app(tmp_path):
         ("/sub/acme/deep/7", "/sub/{tenant}/deep/{item_id}"),
         ("/sub/acme/nothing", None),
         ("/foreign/acme/a/b", "/foreign/{tenant}/{path}"),
-        ("/number/007/a", "/number/{tenant}/{path}"),
-        ("/number/007", "/number/{x}"),
+        ("/number/007/a", "/number/{tenant:int}/{path}"),
+        ("/number/007", "/number/{x:int}"),
         ("/own/deep/x", "/own/deep/{path}"),
         ("/own/plain/5", "/own/plain/{x}"),
         ("/own/nothing", None),
         ("/files/nothing.txt", "/files/{path}"),
         ("/plain/7/end", "/plain/{x}/end"),
-        ("/rest/a/b/c", "/rest/{path}"),
+        ("/rest/a/b/c", "/rest/{path:path}"),
         ("/routes/y/05", "/routes/y/{y:int}"),
         ("/routes/nothing", None),
         ("/nothing", None),
@@ -79,6 +79,13 @@ async def test_a_route_is_named_by_its_whole_template(app, path, template):
         async with service.client() as client:
             await client.get(path)
         assert service.access[0].get("route") == template
+
+
+def test_every_template_is_known_before_its_first_request(app):
+    with observed(app) as service:
+        known = service.observability.routes.templates()
+    told = {"/items/{item_id}", "/outer/inner/{item_id}", "/sub/{tenant}/deep/{item_id}", "/foreign/{tenant}/{path}"}
+    assert known >= told | {"/own/deep/{path}", "/own/plain/{x}", "/routes/y/{y:int}", "/hosted/{x}", "/files/{path}"}
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE"])

@@ -9,7 +9,8 @@ import pytest
 from fastapi import BackgroundTasks, FastAPI, HTTPException, WebSocket
 
 from app.core import bind, set_user, shed
-from app.core.monitoring_middleware import serve
+from app.core.logging.audit import declare
+from app.core.monitoring_middleware import MonitoringMiddleware
 from app.emulator.logging.query import compile_query
 from app.emulator.logging.record import Record
 from app.emulator.run.agent import Source
@@ -62,7 +63,7 @@ async def _gone(service: Observed) -> None:
 
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": None}
     with pytest.raises(OSError, match="gone"):
-        await serve(service.observability, app, scope, _nothing, send)
+        await MonitoringMiddleware(app, service.observability)(scope, _nothing, send)
 
 
 async def _nothing() -> dict[str, Any]:
@@ -81,6 +82,7 @@ def lines() -> list[bytes]:
                 await client.get(path, headers=HEADERS)
         await _gone(service)
         scope: dict[str, Any] = {"type": "websocket", "path": "/ws", "headers": [], "query_string": b"", "client": None}
+        service.observability.audit(declare("user_deleted", target=str), target="bob")
         await service.app({**scope, "subprotocols": [], "extensions": {}}, _nothing, _swallow)
 
     settings = {"environment": "production", "service_version": "shop-00007-abc", "google_cloud_project": "my-project"}

@@ -17,6 +17,7 @@ from app.emulator.monitoring.service import MetricService
 from app.emulator.monitoring.store import MetricStore
 from app.emulator.project import Context
 from app.emulator.transport.rest import rest_route
+from app.emulator.uptime.service import UptimeCheckService
 from support.alerting import Source
 from support.provenance import our_choice
 
@@ -64,6 +65,7 @@ class Bench:
         services = self.alerting.services | {
             "google.monitoring.v3.MetricService": MetricService(context, store),
             "google.monitoring.dashboard.v1.DashboardsService": DashboardsService(context),
+            "google.monitoring.v3.UptimeCheckService": UptimeCheckService(context, self.alerting.policies.policies),
         }
         self.wire = Wire(Starlette(routes=[*self.alerting.routes(), rest_route(services)]))
         self.client = httpx.Client(transport=self.wire)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import httpx
@@ -22,7 +22,7 @@ from app.emulator.alerting.snoozes import SnoozeService
 from app.emulator.alerttest import AlertTester
 from app.emulator.alerttest.notation import seconds_of
 from app.emulator.clock import NANOS, ManualClock
-from app.emulator.journal import Journal, MemoryJournal
+from app.emulator.journal import Journal, MemoryJournal, Record
 from app.emulator.monitoring.service import MetricService
 from app.emulator.monitoring.store import MetricStore
 from app.emulator.project import Context, Switches
@@ -54,10 +54,21 @@ class Journalled:
     """Keeps records in memory, as a data directory keeps them on disk."""
 
     def __init__(self) -> None:
-        self.records: list[tuple[str, bytes]] = []
+        self.kept: list[tuple[str, bytes]] = []
 
-    def append(self, kind: str, record: bytes) -> None:
-        self.records.append((kind, record))
+    def append(self, kind: str, record: bytes, until: int = 0) -> None:
+        del until
+        self.kept.append((kind, record))
+
+    def forget(self, kind: str, before: int) -> int:
+        del kind, before
+        return 0
+
+    def records(self) -> Iterator[Record]:
+        return (Record(kind, body) for kind, body in self.kept)
+
+    def size(self) -> int:
+        return sum(len(body) for _, body in self.kept)
 
 
 class Workbench:

@@ -56,7 +56,7 @@ def serving(
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: _answers(url) or process.poll() is not None, 30, "uvicorn's start")
+        wait_until(lambda: answers(url) or process.poll() is not None, 30, "uvicorn's start")
         assert process.poll() is None, output.read_text()
         yield Server(process, url, output)
     finally:
@@ -64,7 +64,7 @@ def serving(
         process.wait()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         return httpx.get(f"{url}/health/live", timeout=1).status_code == 200
     except httpx.HTTPError:

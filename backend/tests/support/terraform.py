@@ -102,11 +102,11 @@ def environment(settings: Path, **more: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def provider() -> Iterator[str]:
-    """A running stand-in provider; the value of TF_REATTACH_PROVIDERS that leads to it."""
+def provider(version: str = VERSION) -> Iterator[str]:
+    """A running stand-in provider of that version; the value of TF_REATTACH_PROVIDERS that leads to it."""
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "terraform.standin"],
-        env={**os.environ, "PYTHONPATH": str(_TESTS)},
+        env={**os.environ, "PYTHONPATH": str(_TESTS), "CLOUDOPS_STANDIN_VERSION": version},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -128,7 +128,7 @@ def mirror(root: Path) -> str:
     program = root / ADDRESS / VERSION / platform / f"terraform-provider-google_v{VERSION}"
     program.parent.mkdir(parents=True)
     program.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{_TESTS}" exec "{sys.executable}" -P -m terraform.standin\n', encoding="utf-8"
+        f'#!/bin/sh\nCLOUDOPS_STANDIN_VERSION={VERSION} PYTHONPATH="{_TESTS}" exec "{sys.executable}" -P -m terraform.standin\n', encoding="utf-8"
     )
     program.chmod(0o755)
     return f'provider_installation {{\n  filesystem_mirror {{\n    path = "{root}"\n  }}\n}}\n'

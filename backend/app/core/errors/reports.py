@@ -33,7 +33,9 @@ class ErrorReports:
         *,
         tracing: bool,
         also: Callable[[Mapping[str, Any]], None] | None = None,
+        cold: Callable[[], bool] = bool,
     ) -> None:
+        self._cold = cold
         self._identity = identity
         self._write = write
         self._time_ns = time_ns
@@ -72,6 +74,8 @@ class ErrorReports:
         }
         if exchange.template:
             entry["route"] = exchange.template
+        if self._cold():
+            entry["cold_start"] = True
         if repeated:
             entry["repeated"] = repeated
         if self._tracing:

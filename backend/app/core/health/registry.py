@@ -74,6 +74,8 @@ class HealthRegistry:
         for result in results:
             status = self.metrics.gauge("health_check_status", {"check": result.check.name})
             status.set(1.0 if result.status == "healthy" else 0.0)
+            lasted = self.metrics.histogram("health_check_duration_seconds", {"check": result.check.name})
+            lasted.observe(result.seconds)
         self._results = results
         self._taken = monotonic()
         return results

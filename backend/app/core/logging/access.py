@@ -8,23 +8,35 @@ import re
 from collections.abc import Callable
 from http import HTTPStatus
 from json.encoder import encode_basestring_ascii as quote
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from ..http import METHODS
+import orjson
+
 from ..redaction import Redaction
 from . import severity
 from .entry import INSERT_ID, SPAN_ID, TRACE, TRACE_SAMPLED, Identity, InsertIds, Timestamps
+from .limits import LINE_BYTES
 from .processors import render
 
 if TYPE_CHECKING:
     from ..exchange import Exchange
     from ..websocket import Connection
 
+Key = TypeVar("Key", bytes, str)
+
 _LOGGER: Final = "fastapi_cloudops.access"
 # Fragments of user agents and addresses that come again; an attacker's inventions must not fill the memory.
 _REMEMBERED: Final = 1024
 _LONGEST: Final = 2048
 _PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~-]{0,12}+)*+")
+# What stands between the values of every entry.
+_SPAN: Final = f'","{SPAN_ID}":"'
+_SAMPLED: Final = f'","{TRACE_SAMPLED}":true'
+_NOT_SAMPLED: Final = f'","{TRACE_SAMPLED}":false'
+_INSERT_ID: Final = f'","{INSERT_ID}":"'
+_LATENCY: Final = ',"latency":"%.9fs","protocol":"HTTP/'
+_TIME: Final = '"},"time":"'
+_FIRST_BYTE: Final = '","time_to_first_byte":"%.9fs","request_id":"'
 #: What the app does after the response is told from here on; less is only its way back through the layers.
 BACKGROUND_SECONDS: Final = 0.001
 
@@ -48,44 +60,39 @@ class AccessLog:
         self._tracing = tracing
         self._timestamps = Timestamps()
         self._ids = InsertIds()
-        self._cold = True
-        self._quoted: dict[bytes, str] = {}
-        self._heads: dict[tuple[str, str, int, str], str] = {}
+        #: Whether no request has ended yet.
+        self.cold = True
+        self._agents: dict[bytes, str] = {}
+        self._addresses: dict[str, str] = {}
 
     def __call__(self, exchange: "Exchange", error: BaseException | None) -> None:
-        self._write(self.render(exchange, error).encode())
+        line = self.render(exchange, error).encode()
+        # Bound fields may be long.
+        self._write(line if len(line) <= LINE_BYTES else render(orjson.loads(line)))
 
     def render(self, exchange: "Exchange", error: BaseException | None) -> str:
         """The line, with its newline."""
-        scope = exchange.scope
-        identity = self._identity()
-        key = (scope["method"], exchange.template, exchange.status, exchange.outcome)
-        head = self._heads.get(key) or self._head(key)
-        headers = exchange.headers
-        protocol = scope.get("http_version", "1.1")
-        first_byte = (exchange.first_byte or exchange.ended) - exchange.started
+        scope, headers, identity = exchange.scope, exchange.headers, self._identity()
+        started, ended = exchange.started, exchange.ended
         optional = ""
         if (agent := headers.get(b"user-agent")) is not None:
-            optional = f',"userAgent":{self._quote(agent)}'
+            optional = self._agents.get(agent) or self._agent(agent)
         if address := exchange.client_address:
-            optional += f',"remoteIp":{self._quote(address.encode())}'
+            optional += self._addresses.get(address) or self._address(address)
         if (length := headers.get(b"content-length")) is not None and length.isdigit():
             optional += f',"requestSize":"{int(length)}"'
         link = ""
         if self._tracing:
-            trace_id, span_id, sampled = exchange.trace
-            link = (
-                f',"{TRACE}":"{identity.trace_prefix}{trace_id}","{SPAN_ID}":"{span_id}"'
-                f',"{TRACE_SAMPLED}":{"true" if sampled else "false"}'
-            )
+            trace_id, span_id, sampled = exchange.ids
+            link = f"{identity.trace_field}{trace_id}{_SPAN}{span_id}{_SAMPLED if sampled else _NOT_SAMPLED}"
         if exchange.user_id:
             link += f',"user_id":{quote(self._redaction.text(exchange.user_id)[:_LONGEST])}'
         if exchange.worst:
             link += f',"worst_severity":"{severity.of_level(exchange.worst)}"'
         if exchange.background >= BACKGROUND_SECONDS:
             link += f',"background_seconds":{exchange.background:.6f}'
-        if self._cold:
-            self._cold = False
+        if self.cold:
+            self.cold = False
             link += ',"cold_start":true'
         if exchange.fields:
             bound = self._redaction.fields(dict(exchange.fields))
@@ -93,23 +100,31 @@ class AccessLog:
         if error is not None:
             link += _failure(error)
         return (
-            f'{head},"requestUrl":{self._path(scope["path"])},"responseSize":"{exchange.response_bytes}"{optional}'
-            f',"latency":"{exchange.ended - exchange.started:.9f}s","protocol":"HTTP/{protocol}"}}'
-            f',"time":"{self._timestamps.render(self._time_ns())}","{INSERT_ID}":"{self._ids.next()}"'
-            f',"time_to_first_byte":"{first_byte:.9f}s","request_id":"{exchange.request_id}"{link},{identity.rendered}}}\n'
+            f'{exchange.kind.head},"requestUrl":{self._path(scope["path"])},"responseSize":"{exchange.response_bytes}"'
+            f"{optional}{_LATENCY % (ended - started)}{scope.get('http_version', '1.1')}{_TIME}"
+            f"{self._timestamps.render(self._time_ns())}{_INSERT_ID}{self._ids.next()}"
+            f"{_FIRST_BYTE % ((exchange.first_byte or ended) - started)}{exchange.request_id}"
+            f'"{link},{identity.rendered}}}\n'
         )
 
-    def _head(self, key: tuple[str, str, int, str]) -> str:
-        method, template, status, outcome = key
+    @staticmethod
+    def head(method: str, template: str, status: int, outcome: str) -> str:
+        """How the line of each request of one kind begins, as far as into its `httpRequest`."""
         message = f"{method} {template or '(no route)'} {status} {_phrase(status)}".rstrip()
         route = f'"route":{quote(template)},' if template else ""
-        head = (
+        return (
             f'{{"severity":"{severity.of_outcome(outcome)}","message":{quote(message[:_LONGEST])},"logger":"{_LOGGER}",'
             f'{route}"outcome":"{outcome}","httpRequest":{{"requestMethod":{quote(method[:_LONGEST])},"status":{status}'
         )
-        if method in METHODS:  # what clients invent is not remembered
-            self._heads[key] = head
-        return head
+
+    def _agent(self, raw: bytes) -> str:
+        return _remember(self._agents, raw, f',"userAgent":{self._quoted(raw.decode("latin-1"))}')
+
+    def _address(self, address: str) -> str:
+        return _remember(self._addresses, address, f',"remoteIp":{self._quoted(address)}')
+
+    def _quoted(self, text: str) -> str:
+        return quote(self._redaction.text(text)[:_LONGEST])
 
     def _path(self, path: str) -> str:
         # Short parts of plain letters hold nothing that a detector looks for; most paths are made of them.
@@ -121,7 +136,7 @@ class AccessLog:
         """The entry of a websocket connection, at its end."""
         identity = self._identity()
         entry: dict[str, object] = {
-            "severity": "INFO" if error is None else "ERROR",
+            "severity": "ERROR" if connection.failed else "INFO",
             "message": f"WEBSOCKET {connection.template or '(no route)'} {connection.code}",
             "logger": _LOGGER,
             "time": self._timestamps.render(self._time_ns()),
@@ -143,14 +158,12 @@ class AccessLog:
             entry["error_type"] = _name(error)
         self._write(render({**self._redaction.fields(dict(connection.fields)), **entry}))
 
-    def _quote(self, raw: bytes) -> str:
-        quoted = self._quoted.get(raw)
-        if quoted is None:
-            quoted = quote(self._redaction.text(raw.decode("latin-1"))[:_LONGEST])
-            if len(self._quoted) >= _REMEMBERED:
-                self._quoted.clear()
-            self._quoted[raw] = quoted
-        return quoted
+
+def _remember(known: dict[Key, str], key: Key, fragment: str) -> str:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = fragment
+    return fragment
 
 
 def _phrase(status: int) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from .. import guard
 from .api_sender import Queued, Ready, Sender
 from .resource import GLOBAL, Resource
-from .spill import BUFFER_BYTES, Backlog, severity_of
+from .spill import BUFFER_BYTES, KEPT, Backlog, severity_of
 
 if TYPE_CHECKING:
     from .api_connection import Connection, Failure
@@ -50,6 +50,7 @@ class ApiLog:
         emulator_host: `host:port` of the emulator's gRPC port; empty: Google Cloud.
         buffer_bytes: How much may wait. Beyond it the least severe entries are dropped first.
         fallback: Takes lines that this cannot send: in a forked child, after `close`, and records of the client itself.
+        rescue: Takes a line of `keep` that this cannot send; False when it cannot write it either.
         linger: Seconds that a line waits for others to go with it.
         delays: Seconds of the first and the longest pause before another attempt; each is drawn from zero up.
         connect: Opens a connection; see `api_connection.connect`.
@@ -64,6 +65,7 @@ class ApiLog:
         emulator_host: str = "",
         buffer_bytes: int = BUFFER_BYTES,
         fallback: Callable[[bytes], None] | None = None,
+        rescue: Callable[[bytes], bool] | None = None,
         linger: float = 0.5,
         delays: tuple[float, float] = (1.0, 10.0),
         connect: "Callable[[str, str], Connection] | None" = None,
@@ -72,6 +74,7 @@ class ApiLog:
         self._batch_bytes = min(BATCH_BYTES, buffer_bytes // 4)
         self._limit = buffer_bytes - self._batch_bytes
         self._fallback = fallback
+        self._rescue = rescue
         self._linger = linger
         self._delays = delays
         self._sender = Sender((project, log_id, resource), emulator_host, connect, self._batch_bytes)
@@ -133,13 +136,32 @@ class ApiLog:
         if self._forked or self._closed:
             self._unsendable(line)
             return
-        severity = severity_of(line)
+        self._put(line, severity_of(line))
+
+    def keep(self, line: _Line) -> bool:
+        """Queue one line that is never dropped for others; what cannot be sent is written to standard output instead.
+
+        Never raises and never waits; False when it is lost all the same, which is counted as `AUDIT`.
+        """
+        if self._forked or self._closed:
+            return self._lose(line, KEPT, "forked" if self._forked else "closed")
+        return self._put(line, KEPT) or self._lose(line, KEPT, "full")
+
+    def _put(self, line: _Line, severity: str) -> bool:
         with self._changed:
-            self._backlog.add(line, len(line), severity)
+            added = self._backlog.add(line, len(line), severity)
             if self._thread is None:
                 self._start()
             elif self._idle or (len(self._backlog) >= BATCH_ENTRIES and self._in_flight == 0):
                 self._changed.notify_all()
+        return added
+
+    def _lose(self, line: _Line, severity: str, reason: str) -> bool:
+        if severity == KEPT and self._rescue is not None and self._rescue(line):
+            return True
+        with self._changed:
+            self._lost[reason, severity] += 1
+        return False
 
     def flush(self, timeout: float = 2.0) -> bool:
         """Send what waits, without a pause before the next attempt; False when that takes longer than `timeout`."""
@@ -165,10 +187,9 @@ class ApiLog:
     def _drop_rest(self) -> None:
         with self._changed:
             rest = self._backlog.take(self._backlog.bytes)
-            for held in rest:
-                self._lost["closed", held.severity] += 1
-        if rest:
-            guard.warn("fastapi-cloudops: telemetry was lost at the end of the process", signal="logs", lost=len(rest))
+        lost = sum(not self._lose(_line_of(held), held.severity, "closed") for held in rest)
+        if lost:
+            guard.warn("fastapi-cloudops: telemetry was lost at the end of the process", signal="logs", lost=lost)
 
     def open(self) -> None:
         """Take lines again after `close`."""
@@ -318,15 +339,18 @@ class ApiLog:
         self.bytes += sum(len(one.payload.entry) for one in items if isinstance(one.payload, Ready))
 
     def _refuse(self, items: list[Queued]) -> None:
-        with self._changed:
-            for held in items:
-                self._lost["refused", held.severity] += 1
+        for held in items:
+            self._lose(_line_of(held), held.severity, "refused")
 
     def _tell(self, topic: str, message: str, **fields: object) -> None:
         now = time.monotonic()
         if now - self._told.get(topic, -_WARN_EVERY_SECONDS) >= _WARN_EVERY_SECONDS:
             self._told[topic] = now
             guard.warn(message, **fields)
+
+
+def _line_of(held: Queued) -> _Line:
+    return held.payload.line if isinstance(held.payload, Ready) else held.payload
 
 
 def _close_at_exit(reference: "weakref.ref[ApiLog]") -> None:

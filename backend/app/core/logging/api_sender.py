@@ -8,7 +8,7 @@ from .. import guard
 from ..metrics.wire import message
 from .entry import InsertIds
 from .resource import Resource
-from .spill import OVERHEAD_BYTES, Held
+from .spill import KEPT, OVERHEAD_BYTES, Held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +24,10 @@ _OWN_LOGGERS: Final = ("grpc.", "google.auth.", "google.api_core.", "google.clou
 
 
 class Ready(NamedTuple):
-    """A serialised LogEntry, which keeps its insertId however often it is sent."""
+    """A serialised LogEntry, which keeps its insertId however often it is sent; its line where that may be needed."""
 
     entry: bytes
+    line: bytes = b""
 
 
 Queued = Held[bytes | Ready]
@@ -88,7 +89,9 @@ class Sender:
                     guard.caught("logs", error)
                     result.broken.append(held)
                     continue
-                one = held._replace(payload=Ready(entry), size=len(entry) + OVERHEAD_BYTES)
+                one = held._replace(
+                    payload=Ready(entry, line if held.severity == KEPT else b""), size=len(entry) + OVERHEAD_BYTES
+                )
             if result.ready and total + one.size > self._most:
                 result.rest = [one, *batch[number + 1 :]]
                 break

@@ -82,7 +82,7 @@ class AuditLogger:
     """Writes audit entries past every level, sampler and queue.
 
     Args:
-        write: Takes each line; the caller of an audit entry waits for it.
+        write: Takes each line, and answers False where it is lost.
         processors: What every log call goes through (request, constants, source location), without a sampler.
         redaction: The policy for fields that are not exact.
         strict: Raise `AuditError` at the call, for tests and development. Otherwise a wrong entry is written with what
@@ -92,7 +92,7 @@ class AuditLogger:
 
     def __init__(
         self,
-        write: Callable[[bytes], None],
+        write: Callable[[bytes], object],
         processors: Sequence[Processor],
         *,
         redaction: "Redaction",
@@ -104,8 +104,11 @@ class AuditLogger:
         self._strict = strict
         self._by_class: dict[type[AuditEvent], Declared] = {}
 
-    def __call__(self, event: AuditEvent | Declared, /, **fields: object) -> None:
+    def __call__(self, event: AuditEvent | Declared, /, **fields: object) -> bool:
         """Write one entry: `audit(UserDeleted(actor="ada", target="bob"))`, `audit(USER_DELETED, actor="ada", ...)`.
+
+        False when the entry is lost: nobody has read anything for so long that audit entries alone fill the buffer.
+        What must not happen without a trace should then not happen.
 
         Raises:
             AuditError: `strict`, and the fields are not the declared ones.
@@ -127,11 +130,13 @@ class AuditLogger:
                 "line": str(caller.f_lineno),
                 "function": code.co_name,
             }
-            self._write(render(entry))
+            written = self._write(render(entry)) is not False
         except Exception as error:  # noqa: BLE001  # a log call never fails its caller
             guard.caught("audit log", error)
+            written = False
         if problems:
             guard.caught("audit log", AuditError(f"{declared.name}: {'; '.join(problems)}"))
+        return written
 
     def _declaration(self, kind: type[AuditEvent]) -> Declared:
         declared = self._by_class.get(kind)
@@ -155,7 +160,7 @@ class AuditLogger:
 
 
 def get_audit_logger(
-    write: Callable[[bytes], None], processors: Sequence[Processor], *, redaction: "Redaction", strict: bool
+    write: Callable[[bytes], object], processors: Sequence[Processor], *, redaction: "Redaction", strict: bool
 ) -> AuditLogger:
     """See `AuditLogger`."""
     return AuditLogger(write, processors, redaction=redaction, strict=strict)

@@ -74,7 +74,7 @@ def open_way(descriptor: int) -> Way:
         own = _open_again(descriptor)
     except OSError:  # another user's, no reader any more (ENXIO), or no /proc
         return _without_reopening(kind, descriptor)
-    return Way(kind, own, partial(os.write, own), ATOMIC, whole=kind == "pipe", close=partial(os.close, own))
+    return Way(kind, own, partial(os.write, own), ATOMIC, whole=kind == "pipe", close=partial(_close, own))
 
 
 def _open_again(descriptor: int) -> int:
@@ -103,6 +103,11 @@ def _without_reopening(kind: Kind, descriptor: int) -> Way:
 
 def _nothing() -> None:
     pass
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):  # something has closed all descriptors, as daemons do
+        os.close(descriptor)
 
 
 def _takes_nowait(descriptor: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .. import guard
 from .api import ApiLog
 from .resource import GLOBAL, Resource
 from .spill import BUFFER_BYTES
@@ -17,9 +18,13 @@ Format = Literal["auto", "json", "text"]
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """`write` takes each line; `stdout` is where they end, or what stands in when the API cannot be used."""
+    """`write` takes each line; `stdout` is where they end, or what stands in when the API cannot be used.
+
+    `keep` takes the lines of the audit log, which are never dropped for others; False when one is lost all the same.
+    """
 
     write: Callable[[bytes], None]
+    keep: Callable[[bytes], bool]
     stdout: Stdout
     api: ApiLog | None = None
 
@@ -42,16 +47,20 @@ class Destination:
         """The service ends: deliver what waits; later lines go to standard output. False when that takes too long."""
         deadline = time.monotonic() + timeout
         sent = self.api is None or self.api.close(timeout)
-        return self.stdout.flush(max(0.0, deadline - time.monotonic())) and sent
+        written = self.stdout.flush(max(0.0, deadline - time.monotonic()))
+        if not written:
+            self.stdout.rescue()
+        return written and sent
 
 
 def standard_output(log_format: Format = "auto", buffer_bytes: int = BUFFER_BYTES, descriptor: int = 1) -> Destination:
     """Standard output: lines of JSON, or text for a person who looks on."""
-    stdout = Stdout(descriptor, buffer_bytes=buffer_bytes)
+    stdout = Stdout(descriptor, buffer_bytes=buffer_bytes, rescue=guard.keep)
     looked_at = _is_terminal(descriptor)
     if log_format == "text" or (log_format == "auto" and looked_at):
-        return Destination(Terminal(stdout, colour=wants_colour(looked_at)), stdout)
-    return Destination(stdout, stdout)
+        terminal = Terminal(stdout, colour=wants_colour(looked_at))
+        return Destination(terminal, lambda line: stdout.keep(terminal.text(line)), stdout)
+    return Destination(stdout, stdout.keep, stdout)
 
 
 def cloud_logging(
@@ -63,9 +72,17 @@ def cloud_logging(
     buffer_bytes: int = BUFFER_BYTES,
 ) -> Destination:
     """Cloud Logging's API; see `ApiLog`."""
-    stdout = Stdout(buffer_bytes=buffer_bytes)
-    api = ApiLog(project, log_id, resource, emulator_host=emulator_host, buffer_bytes=buffer_bytes, fallback=stdout)
-    return Destination(api, stdout, api)
+    stdout = Stdout(buffer_bytes=buffer_bytes, rescue=guard.keep)
+    api = ApiLog(
+        project,
+        log_id,
+        resource,
+        emulator_host=emulator_host,
+        buffer_bytes=buffer_bytes,
+        fallback=stdout,
+        rescue=stdout.keep,
+    )
+    return Destination(api, api.keep, stdout, api)
 
 
 def _is_terminal(descriptor: int) -> bool:

@@ -6,6 +6,7 @@ Source of the names: cloud.google.com/logging/docs/structured-logging#special-pa
 import time
 from dataclasses import dataclass, field
 from itertools import count
+from json.encoder import encode_basestring_ascii as quote
 from random import getrandbits
 from typing import Final
 
@@ -34,6 +35,7 @@ class Identity:
     constants: dict[str, object] = field(init=False)
     rendered: str = field(init=False)
     trace_prefix: str = field(init=False)
+    trace_field: str = field(init=False)
 
     def __post_init__(self) -> None:
         labels = {
@@ -55,6 +57,7 @@ class Identity:
         object.__setattr__(self, "rendered", orjson.dumps(constants).decode()[1:-1])
         # A bare trace id is taken too, but links only inside the project that owns the log.
         object.__setattr__(self, "trace_prefix", f"projects/{project}/traces/" if project else "")
+        object.__setattr__(self, "trace_field", f',{quote(TRACE)}:"{self.trace_prefix}')
 
 
 class InsertIds:
@@ -69,8 +72,8 @@ class InsertIds:
 
     def next(self) -> str:
         if not self._prefix:
-            self._prefix = f"{getrandbits(64):016x}"
-        return f"{self._prefix}{next(self._count):010x}"
+            self._prefix = getrandbits(64).to_bytes(8).hex()
+        return self._prefix + next(self._count).to_bytes(5).hex()
 
 
 class Timestamps:
@@ -80,12 +83,13 @@ class Timestamps:
 
     def __init__(self) -> None:
         # One tuple, replaced as a whole: two threads never see the text of one second with the number of another.
-        self._known = (-1, "")
+        self._known = ("", "")
 
     def render(self, nanoseconds: int) -> str:
-        second, rest = divmod(nanoseconds, 1_000_000_000)
+        digits = str(nanoseconds).zfill(10)
+        second = digits[:-9]
         known, prefix = self._known
         if second != known:
-            prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second)))
             self._known = (second, prefix)
-        return f"{prefix}{rest:09d}Z"
+        return f"{prefix}{digits[-9:]}Z"

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import orjson
 
+from ..redaction.policy import CUT_MARK
+
 #: What a line may have, newline and all; the rest of 256 KiB is for what the platform adds (resource, log name).
 LINE_BYTES: Final = 250 * 1024
 MARK: Final = "... [truncated]"
@@ -55,8 +57,17 @@ def _fit(entry: dict[str, Any], limit: int) -> dict[str, Any]:
     names = _shorten(texts, original - budget)
     if _size(copy) > budget:  # many small values: fields as a whole become texts, the largest first
         names += _flatten(copy, budget)
-    copy[_FIELD] = {"original_bytes": original, "fields": _listed(names)}
+    missing = sum(_missing(text.text) for text in texts)
+    copy[_FIELD] = {"original_bytes": original + missing, "fields": _listed(names)}
     return copy if _size(copy) <= limit else _bare(entry, limit, "")
+
+
+def _missing(text: str) -> int:
+    """How much redaction has cut off already, which looks at no longer texts."""
+    if not text.endswith(CUT_MARK):
+        return 0
+    number = text[: -len(CUT_MARK)].rpartition(" [")[2]
+    return int(number) if number.isdecimal() and len(number) < len(str(1 << 40)) else 0
 
 
 def _listed(names: list[str]) -> list[str]:
@@ -174,7 +185,7 @@ def _bare(entry: dict[str, Any], limit: int, failure: str) -> dict[str, Any]:
     for name in [*_KEPT, *(name for name in entry if str(name).startswith(_KEPT_PREFIX))]:
         if name in entry:
             value = entry[name]
-            kept[name] = value if isinstance(value, bool) else _prefix(_plain(value), room)
+            kept[name] = value if _size(value) <= room else _prefix(_plain(value), room)
     kept[_FIELD] = {"fields": ["all others"], **({"failure": failure} if failure else {})}
     return kept
 

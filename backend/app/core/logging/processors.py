@@ -1,6 +1,5 @@
 """A log call's way to its line: an entry is a dict, and each function adds, changes or drops one thing."""
 
-import json
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ import structlog
 
 from ..context import current
 from ..redaction import Redaction
+from ..texts import strict, text_of
 from . import severity
 from .entry import INSERT_ID, SOURCE_LOCATION, SPAN_ID, TRACE, TRACE_SAMPLED, Identity, InsertIds, Timestamps
 from .limits import LINE_BYTES, fit
@@ -18,7 +18,7 @@ Processor = Callable[[Any, str, Entry], Entry]
 
 # Names of structlog's methods that are no level of their own.
 _METHODS: Final = {"exception": "ERROR", "warn": "WARNING", "fatal": "CRITICAL", "critical": "CRITICAL", "err": "ERROR"}
-_RANKS: Final = {"WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+_RANKS: Final = {"WARNING": 30, "ERROR": 40, "CRITICAL": 50, "ALERT": 60, "EMERGENCY": 70}
 
 
 def add_severity(_logger: Any, method: str, entry: Entry) -> Entry:
@@ -49,8 +49,10 @@ def add_time(time_ns: Callable[[], int]) -> Processor:
     return processor
 
 
-def add_request(identity: Callable[[], Identity], policy: Redaction, *, tracing: bool) -> Processor:
-    """Ids of the current request."""
+def add_request(
+    identity: Callable[[], Identity], policy: Redaction, cold: Callable[[], bool], *, tracing: bool
+) -> Processor:
+    """Ids of the current request, and whether it is among the first of this process."""
 
     def processor(_logger: Any, _method: str, entry: Entry) -> Entry:
         context = current.get()
@@ -58,6 +60,8 @@ def add_request(identity: Callable[[], Identity], policy: Redaction, *, tracing:
             return entry
         context.worst = max(context.worst, _RANKS.get(entry["severity"], 0))
         entry["request_id"] = context.request_id
+        if cold():
+            entry["cold_start"] = True
         if context.user_id:
             entry["user_id"] = policy.text(context.user_id)
         if (route := context.route) is not None:
@@ -89,8 +93,8 @@ def redact(policy: Redaction) -> Processor:
         entry = policy.fields(entry)
         entry["_place"] = place
         if trace is not None:  # the message often repeats the exception's
-            entry["message"] = policy.error(str(entry["message"]))
-            entry["stack_trace"] = policy.stack_trace(str(trace))
+            entry["message"] = policy.error(text_of(entry["message"]))
+            entry["stack_trace"] = policy.stack_trace(text_of(trace))
         return entry
 
     return processor
@@ -120,7 +124,8 @@ def name_exception(_logger: Any, _method: str, entry: Entry) -> Entry:
 
 
 def name_message(_logger: Any, _method: str, entry: Entry) -> Entry:
-    entry["message"] = str(entry.pop("event", ""))
+    event = entry.pop("event", "")
+    entry["message"] = event if type(event) is str else text_of(event)
     return entry
 
 
@@ -134,23 +139,16 @@ def _render(entry: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE)
     except Exception:  # noqa: BLE001  # a `__str__` that raises, a lone surrogate, a cycle: the call must not fail
-        return _render_hostile(entry)
-
-
-def _render_hostile(entry: Mapping[str, Any]) -> bytes:
-    safe = {_text(name): value if isinstance(value, bool | None) else _text(value) for name, value in entry.items()}
-    return json.dumps(safe, ensure_ascii=True, allow_nan=False).encode() + b"\n"
-
-
-def _text(value: object) -> str:
-    try:
-        return str(value)
-    except Exception as error:  # noqa: BLE001  # any code may stand in a `__str__`
-        return f"<{type(value).__name__} without a text: {type(error).__name__}>"
+        return orjson.dumps(strict(entry), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def chain(
-    identity: Callable[[], Identity], time_ns: Callable[[], int], redaction: Redaction, *, tracing: bool
+    identity: Callable[[], Identity],
+    time_ns: Callable[[], int],
+    redaction: Redaction,
+    *,
+    tracing: bool,
+    cold: Callable[[], bool] = bool,
 ) -> list[Processor]:
     """The processors of every log call, in order; `render` comes after them.
 
@@ -165,6 +163,6 @@ def chain(
         redact(redaction),
         name_place,
         add_time(time_ns),
-        add_request(identity, redaction, tracing=tracing),
+        add_request(identity, redaction, cold, tracing=tracing),
         add_constants(identity),
     ]

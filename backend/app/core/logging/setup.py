@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,8 +13,9 @@ from .. import guard
 from ..context import RequestContext, current
 from ..errors.told import told
 from ..redaction import Redaction
+from ..texts import text_of
 from .entry import Identity
-from .levels import logger_class, threshold
+from .levels import logger_class, threshold, unfilled
 from .processors import Entry, Processor, chain, render
 from .sampling import Sampling, hold
 
@@ -34,7 +36,18 @@ class Pipeline:
     write: Write
 
     def run(self, method: str, entry: Entry) -> None:
-        """Take an entry to its line, and the line to its destination, unless sampling holds it back."""
+        """Take an entry to its line, and the line to its destination. Never raises for what stands in the entry."""
+        given = dict(entry)
+        try:
+            self._run(method, entry)
+        except Exception as error:  # noqa: BLE001  # any code may stand in a field, a log call never fails its caller
+            guard.caught("logging", error)
+            # What was said, without the fields that it could not be said with.
+            kept = {name: given[name] for name in _CORE if name in given}
+            said = {"event": text_of(given.get("event")), "lost_fields": type(error).__name__}
+            self._run(method, kept | said)
+
+    def _run(self, method: str, entry: Entry) -> None:
         for processor in self.processors:
             entry = processor(None, method, entry)
         context = current.get()
@@ -43,6 +56,25 @@ class Pipeline:
         elif context is not None:
             hold(context, render(entry))
 
+
+# What takes an entry on its way; fields of the caller's that have such a name get another.
+_CORE: Final = ("event", "_record", "_frame", "_name")
+_RESERVED: Final = frozenset(
+    {
+        *_CORE,
+        "_place",
+        "message",
+        "serviceContext",
+        "severity",
+        "time",
+        "timestamp",
+        "timestampNanos",
+        "timestampSeconds",
+    }
+)
+# Of a structlog call, which has the others of them itself.
+_FOREIGN: Final = _RESERVED - {"event", "_frame", "_name"}
+_RECORD: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"})
 
 _pipeline = Pipeline([], Sampling(), lambda _line: None)
 
@@ -64,25 +96,40 @@ def _is_told(record: logging.LogRecord) -> bool:
 
 
 def _entry(record: logging.LogRecord) -> Entry:
-    entry: Entry = {"event": _message(record), "_record": record}
-    structlog.stdlib.ExtraAdder()(None, "", entry)  # type: ignore[arg-type]  # it takes no logger
-    entry.pop("color_message", None)  # uvicorn's message again, with terminal colours
+    entry: Entry = {
+        f"{name}_" if name in _RESERVED else name: value
+        for name, value in record.__dict__.items()
+        if name not in _RECORD
+    }
+    entry["event"] = _message(record)
+    entry["_record"] = record
     if record.exc_info:
         entry["exc_info"] = record.exc_info
+    if record.stack_info:
+        entry["stack_info"] = record.stack_info
     return entry
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001  # wrong % arguments: the text is worth more than an error about it
-        return f"{record.msg} {record.args!r}"
+    except Exception:  # noqa: BLE001  # wrong % arguments, or any code in a `__str__`
+        return unfilled(record.msg, record.args) if record.args else text_of(record.msg)
+
+
+def _renamed(entry: Entry) -> Entry:
+    """Fields that would hide what the entry itself tells get another name."""
+    for name in _FOREIGN.intersection(entry):
+        entry[f"{name}_"] = entry.pop(name)
+    if entry.get("stack_info") is True:
+        entry["stack_info"] = "".join(traceback.format_stack(entry["_frame"]))
+    return entry
 
 
 def _to_pipeline(_logger: Any, method: str, entry: Entry) -> Entry:
     """Structlog's only processor."""
     try:
-        _pipeline.run(method, entry)
+        _pipeline.run(method, _renamed(entry))
     except Exception as error:  # noqa: BLE001  # a log call never fails its caller
         guard.caught("logging", error)
     raise structlog.DropEvent
@@ -98,6 +145,7 @@ def configure(
     tracing: bool,
     sampling: Sampling,
     verbose_requests: bool = False,
+    cold: Callable[[], bool] = bool,
 ) -> None:
     """Send every log call of this process through our chain.
 
@@ -113,8 +161,9 @@ def configure(
         tracing: Whether entries name their trace.
         sampling: Which entries below WARNING are written.
         verbose_requests: Whether single requests may ask for debug entries.
+        cold: Whether no request has ended yet.
     """
-    _pipeline.processors = chain(identity, time_ns, redaction, tracing=tracing)
+    _pipeline.processors = chain(identity, time_ns, redaction, tracing=tracing, cold=cold)
     _pipeline.sampling = sampling
     _pipeline.write = write
     threshold.set(level)

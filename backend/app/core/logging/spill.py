@@ -21,7 +21,10 @@ _EXIT_SECONDS: Final = 2.0
 
 # Least severe first; a line that does not say counts as INFO (google/logging/type/log_severity.proto has the names).
 _SEVERITIES: Final = ("DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
-_RANK: Final = {**{name: rank for rank, name in enumerate(_SEVERITIES)}, "DEFAULT": 1}
+#: For lines that are never dropped for others, whatever they say: audit entries.
+KEPT: Final = "AUDIT"
+_RANK: Final = {**{name: rank for rank, name in enumerate((*_SEVERITIES, KEPT))}, "DEFAULT": 1}
+_NAMES: Final = frozenset(_SEVERITIES)
 # Within a text the quotation marks are escaped, so that this is a key wherever it stands.
 _SEVERITY: Final = re.compile(rb'"severity": ?"([A-Z]*)"')
 
@@ -34,7 +37,7 @@ def severity_of(line: bytes) -> str:
     if len(found) > 1:  # a field of the caller's holds one too: only the outermost counts
         return _parsed_severity(line)
     name = found[0].decode() if found else "DEFAULT"
-    return name if name in _RANK else "DEFAULT"
+    return name if name in _NAMES else "DEFAULT"
 
 
 def _parsed_severity(line: bytes) -> str:
@@ -42,7 +45,7 @@ def _parsed_severity(line: bytes) -> str:
         name = orjson.loads(line).get("severity")
     except (ValueError, AttributeError):
         return "DEFAULT"
-    return name if isinstance(name, str) and name in _RANK else "DEFAULT"
+    return name if isinstance(name, str) and name in _NAMES else "DEFAULT"
 
 
 class Held(NamedTuple, Generic[Payload]):
@@ -55,13 +58,17 @@ class Held(NamedTuple, Generic[Payload]):
 
 
 class Backlog(Generic[Payload]):
-    """A queue bounded in bytes, whose overflow costs the oldest of the least severe. Not thread-safe."""
+    """A queue bounded in bytes, whose overflow costs the oldest of the least severe. Not thread-safe.
+
+    What is `KEPT` costs all others before it costs itself, and then the newest: what was promised stays.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._queues: list[deque[Held[Payload]]] = [deque() for _ in _SEVERITIES]
+        self._queues: list[deque[Held[Payload]]] = [deque() for _ in (*_SEVERITIES, KEPT)]
         self._count = 0
         self._next = 0
+        self._kept = 0
         self.bytes = 0
         self.dropped: Counter[str] = Counter()
 
@@ -69,14 +76,20 @@ class Backlog(Generic[Payload]):
         """How many wait."""
         return self._count
 
-    def add(self, payload: Payload, length: int, severity: str) -> None:
+    def add(self, payload: Payload, length: int, severity: str) -> bool:
+        """Queue one; False when it is `KEPT` and there is no room left that others could give up."""
         size = length + OVERHEAD_BYTES
+        if severity == KEPT:
+            if self._kept + size > self._limit:
+                return False
+            self._kept += size
         self._queues[_RANK[severity]].append(Held(self._next, size, severity, payload))
         self._next += 1
         self._count += 1
         self.bytes += size
         if self.bytes > self._limit:
             self._shrink()
+        return True
 
     def take(self, length: int, most: int = sys.maxsize) -> list[Held[Payload]]:
         """The next in order: one in any case, and more as long as their payloads are `length` bytes in sum."""
@@ -86,7 +99,7 @@ class Backlog(Generic[Payload]):
             if taken and length < 0:
                 break
             held = queue.popleft()
-            self.bytes -= held.size
+            self._forget(held)
             taken.append(held)
         self._count -= len(taken)
         return taken
@@ -100,13 +113,27 @@ class Backlog(Generic[Payload]):
             self._queues[_RANK[held.severity]].appendleft(held)
             self._count += 1
             self.bytes += held.size
+            self._kept += held.size if held.severity == KEPT else 0
         self._shrink()
 
+    def take_kept(self) -> list[Held[Payload]]:
+        """All that is `KEPT`, out of its turn."""
+        taken = list(self._queues[-1])
+        self._queues[-1].clear()
+        self._count -= len(taken)
+        for held in taken:
+            self._forget(held)
+        return taken
+
+    def _forget(self, held: Held[Payload]) -> None:
+        self.bytes -= held.size
+        self._kept -= held.size if held.severity == KEPT else 0
+
     def _shrink(self) -> None:
-        for queue in self._queues:
+        for queue in self._queues[:-1]:
             while queue and self.bytes > self._limit:
                 held = queue.popleft()
-                self.bytes -= held.size
+                self._forget(held)
                 self._count -= 1
                 self.dropped[held.severity] += 1
 
@@ -118,10 +145,19 @@ class Spill:
         write: Writes whole lines; may wait. OSError: they cannot be written.
         limit: Bytes that may wait.
         together: Lines up to this length in sum are written at once.
+        rescue: Takes a `KEPT` line that cannot be written; False when it cannot either.
     """
 
-    def __init__(self, write: Callable[[bytes], None], limit: int = BUFFER_BYTES, *, together: int = 0) -> None:
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        limit: int = BUFFER_BYTES,
+        *,
+        together: int = 0,
+        rescue: Callable[[bytes], bool] | None = None,
+    ) -> None:
         self._write = write
+        self._rescue = rescue
         self._limit = limit
         self._together = together
         self._failed: Counter[str] = Counter()
@@ -134,7 +170,7 @@ class Spill:
         #: Guards everything here; notified whenever `active` may have changed.
         self.changed = threading.Condition()
         self._backlog: Backlog[bytes] = Backlog(self._limit)
-        self._current = 0
+        self._current: list[Held[bytes]] = []
         self._rest = b""
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -156,14 +192,15 @@ class Spill:
     @property
     def waiting(self) -> int:
         """Lines that are not written yet, with those that are being written."""
-        return len(self._backlog) + self._current + bool(self._rest)
+        return len(self._backlog) + len(self._current) + bool(self._rest)
 
-    def put(self, line: bytes) -> None:
-        """Queue a line; never waits."""
-        severity = severity_of(line)
+    def put(self, line: bytes, severity: str = "") -> bool:
+        """Queue a line, of its own severity or as `KEPT`; never waits. False: as `Backlog.add`."""
+        severity = severity or severity_of(line)
         with self.changed:
-            self._backlog.add(line, len(line), severity)
+            added = self._backlog.add(line, len(line), severity)
             self._wake()
+        return added
 
     def finish(self, rest: bytes) -> None:
         """Write the rest of a line that was begun, before anything else; the caller holds `changed`."""
@@ -186,6 +223,19 @@ class Spill:
             thread.join(max(0.0, deadline - time.monotonic()))
         return flushed
 
+    def rescue(self) -> None:
+        """The end has come, and nobody reads: what is `KEPT` goes elsewhere, what is being written too."""
+        with self.changed:
+            taken = [held for held in self._current if held.severity == KEPT] + self._backlog.take_kept()
+        for held in taken:
+            self._lose(held)
+
+    def _lose(self, held: Held[bytes]) -> None:
+        if held.severity == KEPT and self._rescue is not None and self._rescue(held.payload):
+            return
+        with self.changed:
+            self._failed[held.severity] += 1
+
     def _wake(self) -> None:
         self.active = True
         self._closing = False
@@ -205,18 +255,18 @@ class Spill:
     def _run(self) -> None:
         while lines := self._next():
             try:
-                self._write(b"".join(lines))
+                self._write(b"".join([held.payload for held in lines]))
             except Exception as error:  # noqa: BLE001  # the thread goes on whatever one line meets
                 self._lost(lines, error)
             else:
                 self._failing = False
                 self.lines += len(lines)
-                self.bytes += sum(map(len, lines))
+                self.bytes += sum(len(held.payload) for held in lines)
 
-    def _next(self) -> list[bytes]:
+    def _next(self) -> list[Held[bytes]]:
         """The next lines, when there are any; empty when the thread has to end."""
         with self.changed:
-            self._current = 0
+            self._current = []
             while not self._rest and not self._backlog:
                 self.active = False
                 self.changed.notify_all()
@@ -226,15 +276,13 @@ class Spill:
                 self.changed.wait()
             if self._rest:
                 rest, self._rest = self._rest, b""
-                return [rest]
-            lines = [held.payload for held in self._backlog.take(self._together)]
-            self._current = len(lines)
-            return lines
+                return [Held(-1, 0, severity_of(rest), rest)]
+            self._current = self._backlog.take(self._together)
+            return self._current
 
-    def _lost(self, lines: list[bytes], error: Exception) -> None:
-        severities = [severity_of(line) for line in lines]
-        with self.changed:
-            self._failed.update(severities)
+    def _lost(self, lines: list[Held[bytes]], error: Exception) -> None:
+        for held in lines:
+            self._lose(held)
         if not self._failing:  # told once for all the lines that meet the same end
             self._failing = True
             guard.caught("stdout", error)
@@ -242,5 +290,5 @@ class Spill:
 
 def _flush_at_exit(reference: "weakref.ref[Spill]") -> None:
     spill = reference()
-    if spill is not None:
-        spill.flush(_EXIT_SECONDS)
+    if spill is not None and not spill.flush(_EXIT_SECONDS):
+        spill.rescue()

@@ -8,12 +8,13 @@ import os
 import time
 import weakref
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from .. import guard
 from . import descriptor as descriptors
 from .descriptor import Way
-from .spill import BUFFER_BYTES, Spill, severity_of
+from .spill import BUFFER_BYTES, KEPT, Spill, severity_of
 
 #: How long an output that nobody reads is left alone; a named pipe may find another reader.
 _GONE_SECONDS: Final = 1.0
@@ -34,9 +35,17 @@ class Stdout:
     Args:
         descriptor: Where to write.
         buffer_bytes: How much may wait while the reader stalls. Beyond it the least severe lines are dropped first.
+        rescue: Takes a line of `keep` that can neither be written nor wait; False when it cannot either.
     """
 
-    def __init__(self, descriptor: int = 1, *, buffer_bytes: int = BUFFER_BYTES) -> None:
+    def __init__(
+        self,
+        descriptor: int = 1,
+        *,
+        buffer_bytes: int = BUFFER_BYTES,
+        rescue: Callable[[Line], bool] | None = None,
+    ) -> None:
+        self._rescue = rescue
         self._descriptor = descriptor
         self._way: Way | None = None
         self._send: descriptors.Send = _never
@@ -46,7 +55,7 @@ class Stdout:
         self._lines = 0
         self._bytes = 0
         self._failed: Counter[str] = Counter()
-        self._spill = Spill(self._write_waiting, buffer_bytes, together=descriptors.ATOMIC)
+        self._spill = Spill(self._write_waiting, buffer_bytes, together=descriptors.ATOMIC, rescue=rescue)
         _outputs.add(self)
 
     @property
@@ -92,6 +101,17 @@ class Stdout:
             else:
                 self._finish(line[written:])
 
+    def keep(self, line: Line) -> bool:
+        """Write one line that is never dropped for others: while the reader stalls, it takes their room.
+
+        Never raises and never waits; False when it is lost all the same, which is counted as `AUDIT`.
+        """
+        return self._go_round(line, KEPT)
+
+    def rescue(self) -> None:
+        """The end has come: lines of `keep` that still wait go where they can be written."""
+        self._spill.rescue()
+
     def flush(self, timeout: float = 2.0) -> bool:
         """Wait until nothing waits; False when that takes longer than `timeout` seconds."""
         return self._spill.flush(timeout)
@@ -104,23 +124,24 @@ class Stdout:
         """After a fork: what waits is the parent's to write."""
         self._spill.start_clean()
 
-    def _go_round(self, line: Line) -> None:
+    def _go_round(self, line: Line, severity: str = "") -> bool:
         """What is not a short line into a pipe that takes it."""
         if self._gone_until and time.monotonic() < self._gone_until:
-            self._count_lost(line)
-            return
+            return self._count_lost(line, severity)
         try:
             way = self._open()
             if self._spill.active or len(line) > way.limit:
-                self._spill.put(line)
-            elif way.whole:
-                self._send_now(way, line)
-            else:
-                # Terminals and sockets may take a part of a line: until it is whole, no other thread's may follow.
-                with self._spill.changed:
-                    self._send_now(way, line)
+                return self._wait(line, severity)
+            if way.whole:
+                return self._send_now(way, line, severity)
+            # Terminals and sockets may take a part of a line: until it is whole, no other thread's may follow.
+            with self._spill.changed:
+                return self._send_now(way, line, severity)
         except OSError as error:
-            self._lost(line, error)
+            return self._lost(line, error, severity)
+
+    def _wait(self, line: Line, severity: str) -> bool:
+        return self._spill.put(line, severity) or self._count_lost(line, severity)
 
     def _open(self) -> Way:
         way = self._way
@@ -133,20 +154,20 @@ class Stdout:
             self._send, self._limit = way.send, way.limit
         return way
 
-    def _send_now(self, way: Way, line: Line) -> None:
+    def _send_now(self, way: Way, line: Line, severity: str) -> bool:
         try:
             written = 0 if self._spill.active else way.send(line)
         except BlockingIOError:
             written = 0
         if written == 0:
-            self._spill.put(line)
-            return
+            return self._wait(line, severity)
         self._gone_until = 0.0
         self._bytes += written
         if written == len(line):
             self._lines += 1
         else:
             self._finish(line[written:])
+        return True
 
     def _finish(self, rest: Line) -> None:
         with self._spill.changed:
@@ -163,16 +184,19 @@ class Stdout:
             raise
         self._gone_until = 0.0
 
-    def _lost(self, line: Line, error: OSError) -> None:
-        self._count_lost(line)
+    def _lost(self, line: Line, error: OSError, severity: str = "") -> bool:
+        rescued = self._count_lost(line, severity)
         if not self._gone_until:  # told once for all the lines that meet the same end
             guard.caught("stdout", error)
         self._leave_alone(error)
+        return rescued
 
-    def _count_lost(self, line: Line) -> None:
-        severity = severity_of(line)
+    def _count_lost(self, line: Line, severity: str = "") -> bool:
+        if severity == KEPT and self._rescue is not None and self._rescue(line):
+            return True
         with self._spill.changed:  # threads count here too
-            self._failed[severity] += 1
+            self._failed[severity or severity_of(line)] += 1
+        return False
 
     def _leave_alone(self, error: OSError) -> None:
         if descriptors.says_gone(error):

@@ -9,10 +9,12 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+_OURS: Final = str(Path(__file__).parents[1]) + os.sep
 _RESET: Final = "\x1b[0m"
 _DIM: Final = "2"
 _BOLD: Final = "1"
@@ -31,6 +33,8 @@ _BY_STATUS: Final = {1: "36", 2: "32", 3: "36", 4: "33", 5: "31"}
 _SLOW_MS: Final = 1000.0
 _VERY_SLOW_MS: Final = 5000.0
 _SECOND_MS: Final = 1000.0
+# A shorter answer is no stream.
+_STREAM_SECONDS: Final = 0.1
 _MINUTE_MS: Final = 60_000.0
 
 #: The same in every entry, links that only a console can follow, or shown in a place of their own.
@@ -66,6 +70,10 @@ _CONTROL: Final = re.compile(
 )
 # What needs no quotation marks.
 _PLAIN: Final = re.compile(r"[^\s\"'=\[{][^\s\"'=]*")
+_FRAME: Final = re.compile(r'  File "')
+_LIBRARY: Final = re.compile(
+    rf'File "(?:[^"]*[/\\](?:site-packages|dist-packages|lib[/\\]python3[^"/\\]*)[/\\]|{re.escape(_OURS)}|<frozen )'
+)
 # An id that this library made; its beginning tells two requests apart.
 _LONG_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SHORT_ID: Final = 8
@@ -93,6 +101,10 @@ class Terminal:
         self._colour = colour
 
     def __call__(self, line: bytes) -> None:
+        self._write(self.text(line))
+
+    def text(self, line: bytes) -> bytes:
+        """What stands in the terminal for a line."""
         try:
             entry = json.loads(line)  # unlike orjson it takes lone surrogates, and nobody waits for a terminal
         except (ValueError, RecursionError):
@@ -101,7 +113,7 @@ class Terminal:
             text = render_terminal(entry, self._colour)
         else:
             text = escaped(line.decode(errors="replace").rstrip("\n"))
-        self._write(text.encode(errors="backslashreplace") + b"\n")
+        return text.encode(errors="backslashreplace") + b"\n"
 
 
 def render_terminal(entry: Mapping[str, Any], colour: bool) -> str:
@@ -199,8 +211,7 @@ def human(milliseconds: float) -> str:
 
 def _fields(entry: Mapping[str, Any], paint: Callable[[str, str], str]) -> list[str]:
     request = entry.get("httpRequest")
-    path = request.get("requestUrl") if isinstance(request, Mapping) else None
-    names = [name for name in entry if name not in _NOT_FIELDS and not _says_nothing_new(name, entry[name], path)]
+    names = [name for name in entry if name not in _NOT_FIELDS and not _says_nothing_new(name, entry[name], request)]
     names.sort(key=lambda name: name in _QUIET)  # stable: the others keep the order in which they were given
     parts = []
     for name in names:
@@ -215,8 +226,20 @@ def _fields(entry: Mapping[str, Any], paint: Callable[[str, str], str]) -> list[
     return parts
 
 
-def _says_nothing_new(name: str, value: object, path: object) -> bool:
-    return (name, value) in {("outcome", "ok"), ("route", path)} if isinstance(value, str) else False
+def _says_nothing_new(name: str, value: object, request: object) -> bool:
+    if not isinstance(value, str) or not isinstance(request, Mapping):
+        return False
+    if name == "time_to_first_byte":  # of a stream it says much, of other answers what the latency says
+        latency = _seconds(request.get("latency"))
+        return latency < _STREAM_SECONDS or _seconds(value) > latency / 2
+    return (name, value) in {("outcome", "ok"), ("route", request.get("requestUrl"))}
+
+
+def _seconds(value: object) -> float:
+    try:
+        return float(str(value).removesuffix("s"))
+    except ValueError:
+        return 0.0
 
 
 def _value(value: object) -> str:
@@ -235,11 +258,47 @@ def _place(location: object) -> str:
 
 def _stack_trace(trace: str, paint: Callable[[str, str], str]) -> str:
     lines = []
-    for line in trace.rstrip("\n").split("\n"):
+    for line in _without_libraries(trace.rstrip("\n").split("\n")):
         shown = escaped(line)
-        if line.startswith('  File "'):
+        if line.startswith(('  File "', "  ...")):
             shown = paint(_DIM, shown)
         elif line and not line.startswith((" ", "Traceback", "During handling", "The above exception")):
             shown = paint("31", shown)
         lines.append(f"    {shown}" if shown else "")
     return "\n".join(lines)
+
+
+def _without_libraries(lines: list[str]) -> list[str]:
+    """Frames of installed packages, of Python and of this library as one line: thirty stand before the app's first.
+
+    The last frame before a message stays, whoever's it is: that is where it was raised.
+    """
+    frames: list[list[str]] = []
+    shown: list[str] = []
+    for line in [*lines, ""]:
+        frame = _FRAME.match(line)
+        if frame is not None:
+            frames.append([line])
+        elif frames and line.startswith("    "):
+            frames[-1].append(line)
+        else:
+            shown += _collapsed(frames)
+            frames = []
+            shown.append(line)
+    return shown[:-1]
+
+
+def _collapsed(frames: list[list[str]]) -> list[str]:
+    shown: list[str] = []
+    hidden = 0
+    for number, frame in enumerate(frames):
+        if number < len(frames) - 1 and _LIBRARY.search(frame[0]):
+            hidden += 1
+            continue
+        shown += ([_hidden(hidden)] if hidden else []) + frame
+        hidden = 0
+    return shown
+
+
+def _hidden(frames: int) -> str:
+    return f"  ... {frames} {'frame' if frames == 1 else 'frames'} of libraries"

@@ -1,11 +1,11 @@
-"""Request metrics: three cells a request, found by one look-up and changed under one lock."""
+"""Request metrics: the cells of a request are found once for all requests of its kind, and changed under one lock."""
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..http import METHODS, OTHER_METHOD
 from . import catalogue
-from .cells import Cell, Store
+from .cells import Cell, Exemplar, Series, Store
 from .instruments import MetricsClient
 
 if TYPE_CHECKING:
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 #: The endpoint of requests that no route matched.
 UNMATCHED: Final = "_unmatched"
 
-_Key = tuple[str, str, int, str]
+
+class RequestCells(NamedTuple):
+    """Where the requests of one method, route, status and outcome are counted."""
+
+    total: Cell
+    duration: Cell
+    duration_series: Series
+    first_byte: Cell
+    response_size: Cell
+    request_size: Cell
 
 
 class RequestMetrics:
@@ -25,61 +34,94 @@ class RequestMetrics:
         own = catalogue.own()
         self._store = store
         self._job = job
-        self._enabled = enabled
+        self.enabled = enabled
         self._total = own.metric("http_request_total", "counter")
         self._duration = own.metric("http_request_duration_seconds", "histogram")
-        self._bounds = self._duration.buckets
+        self._first_byte = own.metric("http_time_to_first_byte_seconds", "histogram")
+        self._response_size = own.metric("http_response_size_bytes", "histogram")
+        self._request_size = own.metric("http_request_size_bytes", "histogram")
+        self._seconds = self._duration.buckets
+        self._sizes = self._response_size.buckets
+        # Where a histogram's cell keeps the sum; an index from the end costs twice as much.
+        self._seconds_sum = len(self._seconds) + 1
+        self._sizes_sum = len(self._sizes) + 1
+        assert self._first_byte.buckets == self._seconds
+        assert self._request_size.buckets == self._sizes
         self._in_flight = store.cell(job, own.metric("http_requests_in_flight", "gauge"), ())
-        self._client = MetricsClient(store, job=job)
-        self._cells: dict[_Key, tuple[Cell, Cell]] = {}
+        self._client = MetricsClient(store, job=job, trusted=True)
+
+    def cells(self, method: str, template: str, status: int, outcome: str) -> RequestCells:
+        """The cells of one kind of request, made at its first use."""
+        endpoint = {"endpoint": template or UNMATCHED}
+        route = {**endpoint, "method": method if method in METHODS else OTHER_METHOD}
+        total = {**route, "outcome": outcome, "status_code": str(status)}
+        duration = self._store.find(self._job, self._duration, self._duration.values(route))
+        return RequestCells(
+            self._store.cell(self._job, self._total, self._total.values(total)),
+            duration.cell,
+            duration,
+            self._store.cell(self._job, self._first_byte, self._first_byte.values(endpoint)),
+            self._store.cell(self._job, self._response_size, self._response_size.values(endpoint)),
+            self._store.cell(self._job, self._request_size, self._request_size.values(endpoint)),
+        )
+
+    @property
+    def in_flight(self) -> float:
+        return self._in_flight[0]
 
     def enter(self) -> None:
-        if self._enabled:
+        if self.enabled:
             with self._store.lock:
                 self._in_flight[0] += 1
 
     def leave(self) -> None:
         """A request that is not told has ended."""
-        if self._enabled:
+        if self.enabled:
             with self._store.lock:
                 self._in_flight[0] -= 1
 
-    def record(self, exchange: "Exchange") -> None:
+    def record(self, exchange: "Exchange", cells: RequestCells) -> None:
         """Count a finished response."""
-        if not self._enabled:
-            return
-        seconds = exchange.ended - exchange.started
-        key = (exchange.scope["method"], exchange.template, exchange.status, exchange.outcome)
-        cells = self._cells.get(key)
-        if cells is None:
-            cells = self._find(key)
-        total, duration = cells
-        bucket = bisect_left(self._bounds, seconds)
+        started, size = exchange.started, exchange.response_bytes
+        seconds = exchange.ended - started
+        total, duration, _, first_byte, response_size, _ = cells
+        bounds, last = self._seconds, self._seconds_sum
+        bucket = bisect_left(bounds, seconds)
+        size_bucket = bisect_left(self._sizes, size)
+        waited = exchange.first_byte - started
+        first_bucket = bisect_left(bounds, waited)
         with self._store.lock:
-            self._in_flight[0] -= 1
-            total[0] += 1
-            duration[bucket] += 1
-            duration[-1] += seconds
+            self._in_flight[0] -= 1.0
+            total[0] += 1.0
+            duration[bucket] += 1.0
+            duration[last] += seconds
+            if waited >= 0.0:  # a response began
+                first_byte[first_bucket] += 1.0
+                first_byte[last] += waited
+                response_size[size_bucket] += 1.0
+                response_size[self._sizes_sum] += size
+        if exchange.request_bytes:
+            self._uploaded(exchange.request_bytes, cells.request_size)
 
-    def _find(self, key: _Key) -> tuple[Cell, Cell]:
-        method, template, status, outcome = key
-        method = method if method in METHODS else OTHER_METHOD
-        endpoint = template or UNMATCHED
-        labels = {"endpoint": endpoint, "method": method}
-        total = {**labels, "outcome": outcome, "status_code": str(status)}
-        cells = (
-            self._store.cell(self._job, self._total, self._total.values(total)),
-            self._store.cell(self._job, self._duration, self._duration.values(labels)),
-        )
-        # A made-up method finds its shared cells anew each time: this table must not grow with what clients invent.
-        if method != OTHER_METHOD:
-            self._cells[key] = cells
-        return cells
+    def _uploaded(self, size: int, cell: Cell) -> None:
+        bucket = bisect_left(self._sizes, size)
+        with self._store.lock:
+            cell[bucket] += 1
+            cell[-1] += size
 
     def background(self, exchange: "Exchange") -> None:
         """Observe the work that went on after the response."""
         labels = {"endpoint": exchange.template or UNMATCHED}
         self._client.histogram("http_background_duration_seconds", labels).observe(exchange.background)
+
+    def exemplify(self, exchange: "Exchange", cells: RequestCells, time_ns: int) -> None:
+        """Let the histogram of durations lead to the trace of this request."""
+        trace_id, span_id, _ = exchange.ids
+        cells.duration_series.exemplar = Exemplar(exchange.ended - exchange.started, trace_id, span_id, time_ns)
+
+    def invalid(self, exchange: "Exchange") -> None:
+        """Count a request that was refused because it had not the declared shape."""
+        self._client.counter("validation_failures_total", {"endpoint": exchange.template or UNMATCHED}).add()
 
     def connected(self, connection: "Connection") -> None:
         self._client.gauge("websocket_connections", {"endpoint": connection.template or UNMATCHED}).add(1)

@@ -1,62 +1,58 @@
-"""The way to Cloud Monitoring, or to the emulator: one connection, requests as bytes."""
+"""gRPC to Cloud Monitoring, or to the emulator: one connection, requests as bytes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
-_METHOD = "/google.monitoring.v3.MetricService/CreateTimeSeries"
-_DETAILS = "grpc-status-details-bin"
-# gRPC's own limit of two minutes between attempts would hold metrics back long after an outage.
-_OPTIONS = (("grpc.initial_reconnect_backoff_ms", 500), ("grpc.max_reconnect_backoff_ms", 10_000))
+from . import wire
+from .refusals import INTRODUCTION, Refused
+
+_METHOD: Final = "/google.monitoring.v3.MetricService/CreateTimeSeries"
+_DETAILS: Final = "grpc-status-details-bin"
+_MAX_ANSWER: Final = 64 * 1024
+_MAX_MESSAGE: Final = 8192
+#: Whoever answers gets this much of our memory, and no more of our time than the call's deadline.
+OPTIONS: Final = (
+    # gRPC's own limit of two minutes between attempts would hold metrics back long after an outage.
+    ("grpc.initial_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 10_000),
+    ("grpc.max_receive_message_length", _MAX_ANSWER),
+    ("grpc.absolute_max_metadata_size", _MAX_ANSWER),
+)
 
 
-@dataclass(frozen=True)
-class Refused:
-    """Part or all of a write was not accepted.
+class CloudConnection:
+    """Writes serialised CreateTimeSeriesRequests.
 
-    `points` is how many were refused by code; `written` how many were accepted all the same.
+    Credentials travel over TLS to Google's own address alone; an emulator gets none.
     """
 
-    code: str
-    message: str
-    written: int = 0
-    points: dict[str, int] = field(default_factory=dict)
+    def __init__(self, emulator_host: str) -> None:
+        from google.cloud.monitoring_v3.services.metric_service import (  # noqa: PLC0415  # slow to load
+            MetricServiceClient,
+        )
+        from google.cloud.monitoring_v3.services.metric_service.transports import (  # noqa: PLC0415  # as above
+            MetricServiceGrpcTransport,
+        )
 
+        if emulator_host:
+            # A channel made by hand: with `api_endpoint` alone the client insists on TLS.
+            self._channel = grpc.insecure_channel(emulator_host, options=OPTIONS)
+        else:
+            self._channel = MetricServiceGrpcTransport.create_channel(
+                MetricServiceClient.DEFAULT_ENDPOINT, options=OPTIONS
+            )
+        self._call: Any = self._channel.unary_unary(_METHOD, request_serializer=None, response_deserializer=None)
 
-Write = Callable[[bytes, float], Refused | None]
-
-
-def connect(emulator_host: str) -> tuple[Write, Callable[[], None]]:
-    """A function that writes one serialised CreateTimeSeriesRequest, and one that closes the connection.
-
-    Slow: loads gRPC and Google's client, and looks for credentials. Called in the exporter's thread only.
-
-    Raises:
-        google.auth.exceptions.GoogleAuthError: There are no credentials and no emulator.
-    """
-    from google.cloud.monitoring_v3.services.metric_service import MetricServiceClient  # noqa: PLC0415  # see docstring
-    from google.cloud.monitoring_v3.services.metric_service.transports import (  # noqa: PLC0415  # see docstring
-        MetricServiceGrpcTransport,
-    )
-
-    if emulator_host:
-        # A channel made by hand: with `api_endpoint` alone the client insists on TLS.
-        channel = grpc.insecure_channel(emulator_host, options=_OPTIONS)
-    else:
-        channel = MetricServiceGrpcTransport.create_channel(MetricServiceClient.DEFAULT_ENDPOINT, options=_OPTIONS)
-    transport: Any = MetricServiceClient(transport=MetricServiceGrpcTransport(channel=channel)).transport
-    call = transport.grpc_channel.unary_unary(_METHOD, request_serializer=None, response_deserializer=None)
-
-    def write(request: bytes, timeout: float) -> Refused | None:
+    def write(self, request: bytes, timeout: float) -> Refused | None:
         try:
-            call(request, timeout=timeout, metadata=(("x-goog-request-params", _routing(request)),))
+            self._call(request, timeout=timeout, metadata=(("x-goog-request-params", _routing(request)),))
         except grpc.RpcError as error:
-            return _read_refusal(error)
+            return read_refusal(error)
         return None
 
-    return write, transport.close
+    def close(self) -> None:
+        self._channel.close()
 
 
 def _routing(request: bytes) -> str:
@@ -64,28 +60,65 @@ def _routing(request: bytes) -> str:
     return f"name={request[2 : 2 + request[1]].decode()}"
 
 
-def _read_refusal(error: Any) -> Refused:
-    """What CreateTimeSeriesSummary tells of a partial write (google/monitoring/v3/metric_service.proto)."""
-    from google.cloud.monitoring_v3 import CreateTimeSeriesSummary  # noqa: PLC0415  # loaded by `connect`
-    from google.rpc import status_pb2  # noqa: PLC0415  # loaded by `connect`
-
+def read_refusal(error: Any) -> Refused:
+    """What an error tells: CreateTimeSeriesSummary of a partial write (metric_service.proto), RetryInfo."""
     code = error.code().name
-    summary_class = CreateTimeSeriesSummary.pb()
+    text = (error.details() or "")[:_MAX_MESSAGE]
+    points: dict[str, int] = {}
+    partial, retry_after = text.startswith(INTRODUCTION), 0.0
     for key, value in error.trailing_metadata() or ():
-        if key != _DETAILS:
+        if key == _DETAILS:
+            try:
+                summary, retry_after = read_status(value)
+            except ValueError:
+                continue  # no message: whoever sent this is not Google
+            if summary is not None:
+                points, partial = summary, True
+    return Refused(code, text, partial, points, retry_after)
+
+
+def read_status(body: bytes) -> tuple[dict[str, int] | None, float]:
+    """Refused points by code, and the seconds to wait, of a serialised google.rpc.Status.
+
+    Field numbers: google/rpc/status.proto, error_details.proto; google/monitoring/v3/metric_service.proto. Read by
+    hand, so that this does not depend on which classes happen to be loaded.
+
+    Raises:
+        ValueError: It is none.
+    """
+    points: dict[str, int] | None = None
+    retry_after = 0.0
+    for number, detail in wire.fields(body):
+        if number != 3 or not isinstance(detail, bytes):  # noqa: PLR2004  # google.rpc.Status.details
             continue
-        for detail in status_pb2.Status.FromString(value).details:
-            summary = summary_class()
-            if detail.Unpack(summary):
-                points = {
-                    grpc_code_name(part.status.code): part.point_count for part in summary.errors if part.point_count
-                }
-                return Refused(code, error.details() or "", summary.success_point_count, points)
-    return Refused(code, error.details() or "")
+        packed = dict(wire.fields(detail))
+        kind, value = packed.get(1, b""), packed.get(2, b"")
+        if not isinstance(kind, bytes) or not isinstance(value, bytes):
+            raise ValueError("no google.protobuf.Any")  # noqa: TRY004  # the bytes are wrong, not a type of ours
+        if kind.endswith(b"/google.monitoring.v3.CreateTimeSeriesSummary"):
+            points = _summary(value)
+        elif kind.endswith(b"/google.rpc.RetryInfo"):
+            for _, delay in wire.fields(value):
+                seconds = dict(wire.fields(delay)).get(1, 0) if isinstance(delay, bytes) else 0
+                retry_after = float(seconds) if isinstance(seconds, int) else 0.0
+    return points, retry_after
 
 
-def grpc_code_name(number: int) -> str:
+def _summary(body: bytes) -> dict[str, int]:
+    points: dict[str, int] = {}
+    for number, error in wire.fields(body):
+        if number == 3 and isinstance(error, bytes):  # noqa: PLR2004  # CreateTimeSeriesSummary.errors
+            fields = dict(wire.fields(error))
+            status, count = fields.get(1, b""), fields.get(2, 0)
+            code = dict(wire.fields(status)).get(1, 0) if isinstance(status, bytes) else 0
+            if isinstance(code, int) and isinstance(count, int):
+                name = code_name(code)
+                points[name] = points.get(name, 0) + count
+    return {code: count for code, count in points.items() if count}
+
+
+def code_name(number: int) -> str:
     for code in grpc.StatusCode:
         if code.value[0] == number:
             return str(code.name)
-    return str(number)
+    return "UNKNOWN"

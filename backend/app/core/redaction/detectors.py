@@ -192,7 +192,7 @@ def suspect(text: str) -> int:
     or digits, or digits in groups, which `bytes.translate` shows, and only what stands there is looked at.
     """
     found = 0
-    if ":" in text or "=" in text or ("'" in text and "', " in text):
+    if ":" in text or "=" in text or "--" in text or "</" in text or "%3" in text or ("'" in text and "', " in text):
         found = PAIR
     if "@" in text or ("%" in text and "%40" in text):
         found |= MAIL

@@ -25,13 +25,20 @@ _SECRET: Final = frozenset(
 _PHRASES: Final = frozenset(
     tuple(phrase.split())
     for phrase in (
-        "access key", "account key", "api key", "api keys", "auth key", "auth code", "card no", "card number",
-        "card security", "credit card", "encryption key", "pass phrase", "pass word", "private key", "recovery code",
-        "security code", "session id", "session key", "signing key", "social security", "verification code",
+        "access key", "account key", "account number", "activation code", "activation key", "aes key", "api key",
+        "api keys", "auth code", "auth key", "backup code", "backup codes", "basic auth", "card no", "card number",
+        "card security", "connection string", "credit card", "decryption key", "deploy key", "encryption key",
+        "fa code", "gpg key", "hash key", "hmac key", "license key", "login code", "master key", "mfa code",
+        "pass phrase", "pass word", "pgp key", "private key", "recovery code", "recovery codes", "reset code",
+        "root key", "rsa key", "security answer", "security code", "session id", "session key", "shared key",
+        "signing key", "social security", "ssh key", "storage key", "stripe key", "subscription key",
+        "verification code",
     )
 )  # fmt: skip
 # Too common inside of other names: the whole key, or nothing.
 _ALONE: Final = frozenset({"auth", "pass", "pw", "sid"})
+# A last word that makes any name one: `smtp_pass`.
+_LAST: Final = frozenset({"pass"})
 # `dbpassword`; no English word ends in one of these.
 _ENDINGS: Final = ("password", "passwd", "apikey", "token", "secret")
 # A last word that makes the name one of something about the secret: `token_type`, `passwordLength`.
@@ -76,7 +83,7 @@ def judge(key: str, extra: Iterable[tuple[str, ...]] = (), keep: frozenset[tuple
         return Verdict.CLEAR
     if _SECRET.isdisjoint(parts):
         pairs = pairwise(parts)
-        alone = len(parts) == 1 and parts[0] in _ALONE
+        alone = (len(parts) == 1 and parts[0] in _ALONE) or parts[-1] in _LAST
         if not alone and not any(pair in _PHRASES for pair in pairs) and not any(p.endswith(_ENDINGS) for p in parts):
             return Verdict.CLEAR if _COUNTED.isdisjoint(parts) else Verdict.COUNTED
     elif _SECRET.isdisjoint(part for part in parts if part not in _COUNTED):

@@ -14,7 +14,8 @@ Judge = Callable[[str], Verdict]
 # A name and its separator; quoted (by JSON inside of JSON: with backslashes), a comma will do: `(b"cookie", b"a=1")`.
 # Starts once a run of letters.
 _NAME: Final = re.compile(
-    r"(?<![\w.-])([A-Za-z_][\w.-]*+)(?:\\{0,3}+[\"'][ \t]{0,2}+(=>|[:=,])|[ \t]{0,2}+(=>|[:=]))[ \t\n]{0,4}+", re.ASCII
+    r"(?<![\w.-])([A-Za-z_][\w.-]*+)(?:\\{0,3}+[\"'][ \t]{0,2}+(=>|[:=,])|[ \t]{0,2}+(=>|[:=])|\]=)[ \t\n]{0,4}+",
+    re.ASCII,
 )
 # `api key: ...`, in prose: names of two words whose last one says little alone.
 _SECOND_WORDS: Final = frozenset({"code", "id", "key", "number", "phrase"})
@@ -34,6 +35,17 @@ _TELLING_NOTHING: Final = frozenset({"None", "null", "true", "false", "True", "F
 _NUMBER: Final = re.compile(r"[0-9]{1,12}+(?:\.[0-9]{1,12}+)?+")
 _COOKIES: Final = re.compile(r"[^\r\n\"']++")
 
+# What SQLAlchemy's errors tell behind the statement: `[parameters: ('ada', 'secret')]`.
+_STATEMENT_VALUES: Final = "parameters"
+# `--password secret`, `<password>secret</password>`
+_OPTION: Final = re.compile(r"(?<![\w-])--([A-Za-z][\w-]{1,64}+)[ \t]{1,4}+(?!-)([^\s\"']++|\"[^\"]*+\"?+|'[^']*+'?+)")
+_ELEMENT: Final = re.compile(r"<([A-Za-z_][\w:.-]{0,64}+)>([^<>]++)</", re.ASCII)
+# The same as in an address, in an address that is a part of another one.
+_ENCODED: Final = re.compile(
+    r"(?:%[0-9A-Fa-f]{2}|(?<![\w.%-]))([A-Za-z_][\w.-]*+)%3[Dd]((?:[^\s&\"'<>%]++|%(?!26|23|3[Bb])[0-9A-Fa-f]{2})++)"
+)
+_ENCODED_USER: Final = re.compile(r"%3[Aa]%2[Ff]%2[Ff]((?:[^\s\"'%]++|%(?!2[Ff]|40)[0-9A-Fa-f]{2})++)%40")
+
 _QUERY: Final = re.compile(r"[?&#]([^\s=&?#\"'<>]{1,128}+)=([^\s&\"'<>#]*+)")
 # What a name alone says only inside of a query.
 _QUERY_SECRETS: Final = frozenset(
@@ -51,6 +63,8 @@ def redact_pairs(text: str, judge: Judge, replace: Replace) -> str:
     while (match := _NAME.search(text, at)) is not None:
         at = match.end()
         verdict = judge(_name(text, match))
+        if match[1] == _STATEMENT_VALUES and text[: match.start()].endswith("["):
+            verdict = Verdict.SECRET
         if not verdict or (match[2] == "," and _QUOTED.match(text, at) is None):
             continue
         start, end = _value(text, at, match[1])
@@ -96,6 +110,26 @@ def _closing(text: str, at: int) -> int:
         if not depth:
             return at
     return len(text)
+
+
+def redact_marked(text: str, judge: Judge, replace: Replace) -> str:
+    """Values of options and elements, and of addresses within addresses."""
+
+    def put(match: re.Match[str]) -> str:
+        name = match[1].rpartition(":")[2]
+        if not judge(name) and not (match.re is _ENCODED and name.lower() in _QUERY_SECRETS):
+            return match[0]
+        start, end = (at - match.start() for at in match.span(2))
+        return match[0][:start] + replace(match[2]) + match[0][end:]
+
+    if "--" in text:
+        text = _OPTION.sub(put, text)
+    if "</" in text:
+        text = _ELEMENT.sub(put, text)
+    if "%3" in text:
+        text = _ENCODED.sub(put, text)
+        text = _ENCODED_USER.sub(lambda match: match[0].replace(match[1], replace(match[1])), text)
+    return text
 
 
 def redact_query(text: str, judge: Judge, replace: Replace, replace_opaque: Replace) -> str:

@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 from .detectors import DETECTORS, PAIR, suspect
 from .keys import Verdict, judge, words
-from .pairs import redact_opaque, redact_pairs, redact_query, redact_urls
+from .pairs import redact_marked, redact_opaque, redact_pairs, redact_query, redact_urls
 from .stack import redact_stack
 from .walk import Known, Walk, collect
 
@@ -26,6 +26,8 @@ _HASH_LETTERS: Final = 16
 # Longer texts are cut: an entry has at most 256 KiB (cloud.google.com/logging/quotas).
 _LONGEST_TEXT: Final = 256 * 1024
 _CUT_REACH: Final = 4096
+#: Behind the number of characters that are missing.
+CUT_MARK: Final = " more characters]"
 # How deep the short way looks.
 _FLAT: Final = 3
 _REMEMBERED_KEYS: Final = 2048
@@ -79,8 +81,9 @@ class Redaction:
     def text(self, text: str) -> str:
         """Any text, without what looks like a secret."""
         try:
+            text = _bounded(text)
             found = suspect(text)
-            return self._detect(_bounded(text), found) if found else text
+            return self._detect(text, found) if found else text
         except Exception:  # noqa: BLE001  # a hostile subclass of str; better no text than a secret
             return MASK
 
@@ -113,7 +116,7 @@ class Redaction:
     def fields(self, fields: Mapping[str, object]) -> dict[str, object]:
         """A copy without secrets, at any depth. Values that are no plain data become their text."""
         try:
-            if type(fields) is dict:
+            if type(fields) is dict and "value" not in fields:  # see `Walk.mapping`
                 unknown: list[str] = []
                 if collect(fields, self.known.keys, self.known.texts, unknown, _FLAT) and self._all_clean(unknown):
                     return fields.copy()
@@ -170,12 +173,15 @@ class Redaction:
             return True
         # Once for all: what a detector finds in one of them it finds, or trips over, in their lines together.
         together = "\n".join(texts)
+        if len(together) > _LONGEST_TEXT:
+            return False
         found = suspect(together)
-        return not found or (len(together) <= _LONGEST_TEXT and self._detect(together, found) == together)
+        return not found or self._detect(together, found) == together
 
     def _detect(self, text: str, found: int) -> str:
         if found & PAIR:
-            text = redact_pairs(self._urls(text), self.verdict, self._replace["key"])
+            text = redact_marked(self._urls(text), self.verdict, self._replace["key"])
+            text = redact_pairs(text, self.verdict, self._replace["key"])
         for detector in self._detectors:
             if detector.of & found:
                 text = detector(text, self._replace[detector.rule])
@@ -227,7 +233,7 @@ def _bounded(text: str) -> str:
     # Back to white space: half a secret may look like none.
     cut = max(text.rfind(" ", _LONGEST_TEXT - _CUT_REACH, _LONGEST_TEXT), _LONGEST_TEXT - _CUT_REACH)
     kept = text[:cut].rstrip("0123456789- ")
-    return f"{kept} [{len(text) - len(kept)} more characters]"
+    return f"{kept} [{len(text) - len(kept)}{CUT_MARK}"
 
 
 def _latin(text: bytes | str) -> str:

@@ -1,7 +1,7 @@
 """The kinds of conditions: how often each is evaluated, what it needs, what it sees at one moment."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..clock import NANOS
@@ -127,14 +127,23 @@ def violations(condition: Raw, sources: Sources, at: int) -> list[Observed]:
         raise EvaluationError(str(error)) from error
     if result.kind not in {"vector", "scalar"}:
         raise EvaluationError(f"the query answers a {result.kind}; an alert needs a vector")
+    return violating(body, ((labels, value) for labels, value, _ in result.samples), sources.project_id)
+
+
+def violating(body: Raw, samples: Iterable[tuple[Mapping[str, str], float]], project_id: str) -> list[Observed]:
+    """What a PromQL condition makes of the series that its query answers at one moment.
+
+    Raises:
+        EvaluationError: Two of the series are one after the condition's labels were added.
+    """
     found: dict[frozenset[tuple[str, str]], Observed] = {}
-    for labels, value, _ in result.samples:
+    for labels, value in samples:
         added = {key: fill(template, labels, value) for key, template in body.labels.items()}
-        combined = {key: text for key, text in (labels | added).items() if key != _NAME and text}
+        combined = {key: text for key, text in {**labels, **added}.items() if key != _NAME and text}
         # prometheus/prometheus rules/alerting.go refuses this too, in these words.
         if frozenset(combined.items()) in found:
             raise EvaluationError("vector contains metrics with the same labelset after applying alert labels")
-        resource_type, resource_labels, metric_labels = split_labels(combined, sources.project_id)
+        resource_type, resource_labels, metric_labels = split_labels(combined, project_id)
         found[frozenset(combined.items())] = Observed(
             combined,
             value,

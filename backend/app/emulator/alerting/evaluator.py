@@ -32,7 +32,7 @@ from .limits import seconds
 from .log_match import DAY, MOST_A_DAY, LogFeed, compiled
 from .messages import Raw
 from .metric_names import KnownMetrics
-from .observed import EvaluationError
+from .observed import EvaluationError, Observed
 from .selection import MetricSource
 from .tracks import REMEMBERED, Track, step, triggered
 from .watches import Step, Watch, describe, seen_of, why_closed
@@ -64,8 +64,12 @@ class AlertEvaluator:
         every: float | None = None,
         warn: Callable[[str], object] = sys.stderr.write,
         on_step: Callable[[Step], None] | None = None,
+        see: Callable[[Raw, Sources, int], list[Observed]] = observe,
     ) -> None:
-        """`every`: seconds between evaluations instead of what the policies ask; `metrics` names metric types."""
+        """`every`: seconds between evaluations instead of what the policies ask; `metrics` names metric types.
+
+        `see` answers what a metric condition sees at a moment (ns).
+        """
         self._policies = policies
         self._sources = Sources(source, series or MetricSource(MetricStore()), context.switches, context.project_id)
         self.incidents = incidents if incidents is not None else Incidents(context)
@@ -74,6 +78,7 @@ class AlertEvaluator:
         self._every = every
         self._warn = warn
         self._on_step = on_step
+        self._see = see
         self._watches: dict[str, Watch] = {}
         self._warned: set[str] = set()
 
@@ -160,7 +165,7 @@ class AlertEvaluator:
         watch.due = watch.due + interval if now < watch.due + interval else now + interval
         watch.last = now
         try:
-            found = observe(condition, self._sources, now)
+            found = self._see(condition, self._sources, now)
         except EvaluationError as error:
             watch.error = str(error)
             return

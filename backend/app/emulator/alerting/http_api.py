@@ -30,7 +30,13 @@ _DEFAULT_PAGE = 50
 _LARGEST_PAGE = 1000
 
 
-def routes(context: Context, incidents: Incidents, evaluator: AlertEvaluator, notifier: Notifier) -> list[Route]:
+def routes(
+    context: Context,
+    incidents: Incidents,
+    evaluator: AlertEvaluator,
+    notifier: Notifier,
+    sent_codes: Callable[[], list[tuple[str, str, int]]] = list,
+) -> list[Route]:
     async def list_alerts(request: Request) -> Response:
         require_project(f"projects/{request.path_params['project']}", context.project_id, context.project_number)
         query = request.query_params
@@ -50,6 +56,10 @@ def routes(context: Context, incidents: Incidents, evaluator: AlertEvaluator, no
     async def list_notifications(_: Request) -> Response:
         return JSONResponse({"notifications": [delivery_json(one) for one in notifier.deliveries()]})
 
+    async def list_codes(_: Request) -> Response:
+        shown = [{"channel": name, "code": code, "expireTime": timestamp(at)} for name, code, at in sent_codes()]
+        return JSONResponse({"verificationCodes": shown})
+
     async def list_evaluations(_: Request) -> Response:
         return JSONResponse({"evaluations": [_timed(one) for one in evaluator.evaluations()]})
 
@@ -57,6 +67,7 @@ def routes(context: Context, incidents: Incidents, evaluator: AlertEvaluator, no
         Route("/v3/projects/{project}/alerts", _answering(list_alerts), methods=["GET"]),
         Route("/v3/projects/{project}/alerts/{alert}", _answering(get_alert), methods=["GET"]),
         Route("/emulator/v1/notifications", list_notifications, methods=["GET"]),
+        Route("/emulator/v1/verificationCodes", list_codes, methods=["GET"]),
         Route("/emulator/v1/evaluations", list_evaluations, methods=["GET"]),
     ]
 

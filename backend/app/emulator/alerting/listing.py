@@ -1,17 +1,17 @@
 """Filter, order and pages of list calls: the common part of cloud.google.com/monitoring/api/v3/sorting-and-filtering.
 
-A filter is comparisons joined by AND: `field = "text"`, `!=`, `:` (has), and the functions `starts_with("x")`,
-`ends_with("x")` and `has_substring("x")` after `=`. OR, NOT and parentheses are refused by name.
+A filter is comparisons, joined by AND (or nothing), OR, NOT and parentheses: `field = "text"`, `!=`, `:` (has), and the
+functions `starts_with("x")`, `ends_with("x")` and `has_substring("x")` after `=`.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from google.protobuf import json_format
 
-from ..status import invalid_field
+from ..status import ApiError, invalid_field
 from .messages import Raw
 
 _COMPARISON = re.compile(
@@ -20,7 +20,11 @@ _COMPARISON = re.compile(
         (?:"(?P<quoted>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<word>[\w./-]+))\s*(?(function)\))\s*""",
     re.VERBOSE,
 )
-_AND = re.compile(r"AND\b\s*")
+_AND = re.compile(r"\s*AND\b\s*")
+_OR = re.compile(r"\s*OR\b\s*")
+_NOT = re.compile(r"\s*(?:NOT\b|-)\s*")
+_OPEN, _CLOSE = re.compile(r"\s*\(\s*"), re.compile(r"\s*\)\s*")
+_DEEPEST = 100
 
 Test = Callable[[Any], bool]
 _COMPARE: dict[str, Callable[[str, str], bool]] = {
@@ -33,8 +37,16 @@ _COMPARE: dict[str, Callable[[str, str], bool]] = {
 Values = Callable[[Any, str], list[str]]
 
 
-def select(items: Sequence[Raw], filter_: str, order_by: str = "") -> list[Raw]:
-    tests = _tests(filter_, _values)
+def select(
+    items: Sequence[Raw], filter_: str, order_by: str = "", virtual: Mapping[str, Callable[[Raw], str]] | None = None
+) -> list[Raw]:
+    """`virtual`: fields that filters know and messages do not have."""
+    more = virtual or {}
+
+    def values(item: Raw, path: str) -> list[str]:
+        return [more[path](item)] if path in more else _values(item, path)
+
+    tests = _tests(filter_, values)
     chosen = [item for item in items if all(test(item) for test in tests)]
     for entry in reversed([part.strip() for part in order_by.split(",") if part.strip()]):
         field, _, direction = entry.removeprefix("-").partition(" ")
@@ -59,20 +71,71 @@ def _plain_values(item: Any, path: str) -> list[str]:
 
 
 def _tests(filter_: str, values: Values) -> list[Test]:
-    tests: list[Test] = []
-    at = 0
-    while at < len(filter_.rstrip()):
-        match = _COMPARISON.match(filter_, at)
+    """No test for an empty filter, else one."""
+    return [_Reader(filter_, values).read()] if filter_.strip() else []
+
+
+class _Reader:
+    """A filter's text to a test, by recursive descent: NOT binds closest, then OR, then AND."""
+
+    def __init__(self, text: str, values: Values) -> None:
+        self._text = text
+        self._values = values
+        self._at = 0
+        self._depth = 0
+
+    def read(self) -> Test:
+        test = self._conjunction()
+        if self._at < len(self._text.rstrip()):
+            raise self._unreadable()
+        return test
+
+    def _conjunction(self) -> Test:
+        parts = [self._disjunction()]
+        while self._takes(_AND) or self._goes_on():
+            parts.append(self._disjunction())
+        return parts[0] if len(parts) == 1 else lambda item: all(part(item) for part in parts)
+
+    def _goes_on(self) -> bool:
+        """Whether another comparison follows without a word between: that is AND too."""
+        rest = self._text[self._at :].lstrip()
+        return bool(rest) and not rest.startswith(")") and _OR.match(rest) is None
+
+    def _disjunction(self) -> Test:
+        parts = [self._negation()]
+        while self._takes(_OR):
+            parts.append(self._negation())
+        return parts[0] if len(parts) == 1 else lambda item: any(part(item) for part in parts)
+
+    def _negation(self) -> Test:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise invalid_field("filter", "is nested too deeply.", self._text[:80])
+        try:
+            if self._takes(_NOT):
+                inner = self._negation()
+                return lambda item: not inner(item)
+            if self._takes(_OPEN):
+                test = self._conjunction()
+                if not self._takes(_CLOSE):
+                    raise self._unreadable()
+                return test
+        finally:
+            self._depth -= 1
+        match = _COMPARISON.match(self._text, self._at)
         if match is None:
-            raise invalid_field("filter", f"cannot be read from column {at + 1} on; see alerting/listing.py.", filter_)
-        tests.append(_test(match, values))
-        at = match.end()
-        if at < len(filter_.rstrip()):
-            joined = _AND.match(filter_, at)
-            if joined is None:
-                raise invalid_field("filter", f"needs AND at column {at + 1}; OR and NOT are not read yet.", filter_)
-            at = joined.end()
-    return tests
+            raise self._unreadable()
+        self._at = match.end()
+        return _test(match, self._values)
+
+    def _takes(self, word: re.Pattern[str]) -> bool:
+        match = word.match(self._text, self._at)
+        if match is not None:
+            self._at = match.end()
+        return match is not None
+
+    def _unreadable(self) -> ApiError:
+        return invalid_field("filter", f"cannot be read from column {self._at + 1} on.", self._text)
 
 
 def _test(match: re.Match[str], values: Values) -> Test:

@@ -71,6 +71,10 @@ class KnownMetrics:
             return True
         return any(descriptor.type == metric_type for descriptor in self._descriptors())
 
+    def descriptor(self, metric_type: str) -> Raw | None:
+        """What the project knows of a metric; None for Google's own that nobody wrote here."""
+        return next((one for one in self._descriptors() if one.type == metric_type), None)
+
     def by_promql_name(self, name: str) -> bool:
         """Whether a PromQL selector's name stands for a metric (cloud.google.com/monitoring/promql/promql-mapping)."""
         if "/" in name:

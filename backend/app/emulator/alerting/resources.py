@@ -13,7 +13,7 @@ from .messages import MutationRecord, Raw
 
 
 class Resources:
-    """One collection such as `alertPolicies`.
+    """One collection such as `alertPolicies`, or one inside of others, such as `services/*/serviceLevelObjectives`.
 
     Stored messages are never changed in place but replaced, so a reader in another thread may hold them.
     """
@@ -26,18 +26,23 @@ class Resources:
         self._lock = threading.Lock()
         self._by_name: dict[str, Raw] = {}
 
-    def name_of(self, identifier: str) -> str:
-        return f"projects/{self._context.project_id}/{self._collection}/{identifier}"
+    def name_of(self, *identifiers: str) -> str:
+        """The name under these identifiers, from the outermost collection inwards."""
+        path = f"{self._collection}/*".replace("*", "{}").format(*identifiers)
+        return f"projects/{self._context.project_id}/{path}"
 
     def canonical(self, name: str, field: str = "name") -> str:
         """The stored form of a name, whether it spells the project by id or by number."""
         if not name:
             raise missing_field(field)
         require_project(name, self._context.project_id, self._context.project_number, field)
-        parts = name.split("/")
-        if len(parts) != 4 or parts[2] != self._collection or not parts[3]:  # noqa: PLR2004  # projects/P/<collection>/ID
-            raise invalid_field(field, f"must have the form projects/<project>/{self._collection}/<id>.", name)
-        return self.name_of(parts[3])
+        form, parts = f"{self._collection}/*".split("/"), name.split("/")[2:]
+        if len(parts) != len(form) or any(
+            not part or wanted not in {"*", part} for wanted, part in zip(form, parts, strict=True)
+        ):
+            shown = "/".join("<id>" if part == "*" else part for part in form)
+            raise invalid_field(field, f"must have the form projects/<project>/{shown}.", name)
+        return self.name_of(*(part for wanted, part in zip(form, parts, strict=True) if wanted == "*"))
 
     def all(self) -> list[Raw]:
         """Every object, in the order of creation."""
@@ -103,9 +108,12 @@ def masked(existing: Raw, wanted: Raw, paths: Sequence[str]) -> Raw:
 
 def _take(target: Raw, source: Raw, path: str, whole: str) -> None:
     head, _, rest = path.partition(".")
-    field = target.DESCRIPTOR.fields_by_name.get(head)
+    names = target.DESCRIPTOR.fields_by_name
+    # Python's messages call some fields `type_` and `range_`: their published names have no underscore.
+    field = names.get(head) or names.get(f"{head}_")
     if field is None:
         raise invalid_field("update_mask", f"{target.DESCRIPTOR.name} has no field {head}.", whole)
+    head = field.name
     if not rest:
         part = type(target)()
         part.CopyFrom(source)

@@ -12,12 +12,12 @@ import numpy as np
 from ..clock import NANOS
 from ..monitoring.aggregate import aggregate_series, aggregate_streams
 from ..monitoring.filter import parse_filter
+from ..monitoring.listing import Computed, Expanded, as_it_is, nothing_computed
 from ..monitoring.model import Series
 from ..monitoring.streams import Stream
 from ..status import ApiError
 from .messages import Aggregation, Raw
 from .observed import EvaluationError, grouped_as_resource_labels, metadata_as_resource_labels
-from .percent_change import percent_change
 
 # Without an aligner the newest point counts, as long as it is not older than this: our choice, a step of evaluation.
 _RAW_WINDOW = 60 * NANOS
@@ -37,6 +37,9 @@ class MetricSource(NamedTuple):
 
     store: SeriesStore
     metadata: Metadata = lambda _: {}
+    computed: Computed = nothing_computed
+    """The series of time-series selectors, which are no metrics."""
+    expanded: Expanded = as_it_is
 
 
 class _Identity(NamedTuple):
@@ -63,8 +66,11 @@ def selected(source: MetricSource, filter_: str) -> list[Series]:
     Raises:
         EvaluationError: The filter cannot be read, or asks for what the emulator does not keep.
     """
-    renamed = metadata_as_resource_labels(filter_)
     try:
+        computed = source.computed(filter_)
+        if computed is not None:
+            return list(computed)
+        renamed = metadata_as_resource_labels(source.expanded(filter_))
         parsed = parse_filter(renamed)
     except ApiError as error:
         raise EvaluationError(error.message) from error
@@ -93,7 +99,7 @@ def aligned(series: Sequence[Series], aggregations: Sequence[Raw], at: int, back
     steps = [grouped_as_resource_labels(one) for one in aggregations] or [Aggregation()]
     back = max([back, *(one.alignment_period.ToNanoseconds() for one in steps)]) or _RAW_WINDOW
     try:
-        streams = _first(series, steps[0], at - back, at)
+        streams = aggregate_series(series, steps[0], at - back, at, "aggregations[0]")
         for index, step in enumerate(steps[1:], start=1):
             streams = aggregate_streams(streams, step, at - back, at, f"aggregations[{index}]")
     except ApiError as error:
@@ -105,18 +111,6 @@ def aligned(series: Sequence[Series], aggregations: Sequence[Raw], at: int, back
                 "it a number"
             )
     return streams
-
-
-def _first(series: Sequence[Series], step: Raw, start: int, end: int) -> list[Stream]:
-    if Aggregation.Aligner.Name(step.per_series_aligner) != "ALIGN_PERCENT_CHANGE":
-        return aggregate_series(series, step, start, end, "aggregations[0]")
-    period = step.alignment_period.ToNanoseconds()
-    changed = [percent_change(one, start, end, period) for one in series]
-    reduced = Aggregation()
-    reduced.CopyFrom(step)
-    # The changes lie on the ends of the periods, so that this aligner leaves them as they are.
-    reduced.per_series_aligner = Aggregation.ALIGN_NEXT_OLDER
-    return aggregate_streams([one for one in changed if len(one.ends)], reduced, start, end, "aggregations[0]")
 
 
 def newest(stream: Stream, at: int, aggregations: Sequence[Raw]) -> float | None:

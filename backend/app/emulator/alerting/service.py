@@ -1,4 +1,4 @@
-"""AlertPolicyService, NotificationChannelService and UptimeCheckService of google.monitoring.v3."""
+"""AlertPolicyService and NotificationChannelService of google.monitoring.v3."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from google.protobuf import empty_pb2
 
+from ..monitoring.listing import Computed, nothing_computed
 from ..names import new_id, require_project
 from ..paging import page_of
 from ..project import Context
@@ -15,21 +16,23 @@ from .limits import check_display_name, check_user_labels
 from .listing import select
 from .messages import (
     AlertPolicy,
+    GetNotificationChannelVerificationCodeResponse,
     ListAlertPoliciesResponse,
     ListNotificationChannelDescriptorsResponse,
     ListNotificationChannelsResponse,
-    ListUptimeCheckConfigsResponse,
     NotificationChannel,
     Raw,
-    UptimeCheckConfig,
 )
 from .metric_names import KnownMetrics
 from .resources import Resources, masked, mutation_record
-from .uptime_rules import check_uptime, fill_defaults, shown
-from .validation import check_kept_conditions, check_new_policy, check_policy
+from .validation import check_kept_conditions, check_new_policy, check_policy, filters_of
+from .verification import Codes
 
 # "Fields containing sensitive information are only partially populated on retrieval" (notification.proto).
 _STARS = "********"
+_VERIFIED = NotificationChannel.VerificationStatus.Value("VERIFIED")
+_UNVERIFIED = NotificationChannel.VerificationStatus.Value("UNVERIFIED")
+_MOST_CODES = 100
 _LARGEST_PAGE = 1000
 _LONGEST_DESCRIPTION = 1024
 
@@ -47,6 +50,9 @@ class NotificationChannelService:
         self._context = context
         self._channels = Resources(context, "notificationChannels", "alerting.channel", NotificationChannel)
         self.referring = referring
+        self._codes = Codes(context.clock)
+        self.sent_codes: list[tuple[str, str, int]] = []
+        """Channel, code and expiry (ns) of each code that was sent."""
 
     def restore(self, kind: str, record: bytes) -> bool:
         return self._channels.restore(kind, record)
@@ -71,6 +77,8 @@ class NotificationChannelService:
         channel.name = self._channels.name_of(new_id())
         if not channel.HasField("enabled"):
             channel.enabled.value = True
+        if self._context.switches.verify_channels and channel.type_ == "sms":
+            channel.verification_status = _UNVERIFIED
         channel.creation_record.CopyFrom(mutation_record(self._context))
         self._channels.put(channel)
         return _masked_channel(channel)
@@ -97,8 +105,13 @@ class NotificationChannelService:
             # A client that writes back what it read must not replace the secret by stars.
             if updated.labels.get(key) == _STARS and key in existing.labels:
                 updated.labels[key] = existing.labels[key]
+        if updated.verification_status == existing.verification_status:
+            # A client writes back what it read.
+            updated.ClearField("verification_status")
         self._check(updated)
         updated.name = existing.name
+        if updated.labels == existing.labels:
+            updated.verification_status = existing.verification_status
         updated.creation_record.CopyFrom(existing.creation_record)
         del updated.mutation_records[:]
         updated.mutation_records.extend([*existing.mutation_records, mutation_record(self._context)])
@@ -116,6 +129,35 @@ class NotificationChannelService:
             )
         self._channels.remove(channel.name)
         return empty_pb2.Empty()
+
+    def send_notification_channel_verification_code(self, request: Raw) -> Raw:
+        """Nobody reads a channel's mail here: what was sent is told by `/emulator/v1/verificationCodes`."""
+        channel = self._channels.get(request.name)
+        code, expires = self._codes.issue(channel)
+        self.sent_codes.append((channel.name, code, expires))
+        del self.sent_codes[:-_MOST_CODES]
+        return empty_pb2.Empty()
+
+    def get_notification_channel_verification_code(self, request: Raw) -> Raw:
+        """A code that verifies other channels with the same address (notification_service.proto)."""
+        channel = self._channels.get(request.name)
+        if channel.verification_status != _VERIFIED:
+            raise ApiError(Code.FAILED_PRECONDITION, f"{channel.name} is not verified.")
+        code, expires = self._codes.issue(channel, request.expire_time.ToNanoseconds())
+        answer = GetNotificationChannelVerificationCodeResponse(code=code)
+        answer.expire_time.FromNanoseconds(expires)
+        return answer
+
+    def verify_notification_channel(self, request: Raw) -> Raw:
+        channel = self._channels.get(request.name)
+        if not request.code:
+            raise missing_field("code")
+        self._codes.check(channel, request.code)
+        verified = NotificationChannel()
+        verified.CopyFrom(channel)
+        verified.verification_status = _VERIFIED
+        self._channels.put(verified)
+        return _masked_channel(verified)
 
     def list_notification_channel_descriptors(self, request: Raw) -> Raw:
         _project(self._context, request.name)
@@ -159,69 +201,18 @@ class NotificationChannelService:
                 raise invalid_field(f"{path}.labels[url]", "must be an http or https URL.", value)
 
 
-class UptimeCheckService:
-    """Keeps the configurations of uptime checks. It does not probe anything yet: no uptime metric appears."""
-
-    def __init__(self, context: Context, policies: Callable[[], list[Raw]] = list) -> None:
-        """`policies` answers all alert policies: a check that one of them names cannot be deleted."""
-        self._context = context
-        self._checks = Resources(context, "uptimeCheckConfigs", "alerting.uptime_check", UptimeCheckConfig)
-        self.policies = policies
-
-    def restore(self, kind: str, record: bytes) -> bool:
-        return self._checks.restore(kind, record)
-
-    def create_uptime_check_config(self, request: Raw) -> Raw:
-        _project(self._context, request.parent, "parent")
-        config = UptimeCheckConfig()
-        config.CopyFrom(request.uptime_check_config)
-        if config.name:
-            raise invalid_field("uptime_check_config.name", "must not be set on create.", config.name)
-        check_uptime(config)
-        fill_defaults(config, self._context.project_id)
-        config.name = self._checks.name_of(_slug(config.display_name) + "-" + new_id()[:11])
-        self._checks.put(config)
-        return shown(config)
-
-    def get_uptime_check_config(self, request: Raw) -> Raw:
-        return shown(self._checks.get(request.name))
-
-    def list_uptime_check_configs(self, request: Raw) -> Raw:
-        _project(self._context, request.parent, "parent")
-        found = select([shown(config) for config in self._checks.all()], request.filter)
-        items, token = page_of(found, request.page_size, request.page_token, _LARGEST_PAGE)
-        return ListUptimeCheckConfigsResponse(uptime_check_configs=items, next_page_token=token, total_size=len(found))
-
-    def update_uptime_check_config(self, request: Raw) -> Raw:
-        existing = self._checks.get(request.uptime_check_config.name)
-        updated = masked(existing, request.uptime_check_config, request.update_mask.paths)
-        check_uptime(updated)
-        fill_defaults(updated, self._context.project_id)
-        updated.name = existing.name
-        self._checks.put(updated)
-        return shown(updated)
-
-    def delete_uptime_check_config(self, request: Raw) -> Raw:
-        config = self._checks.get(request.name)
-        identifier = config.name.rpartition("/")[2]
-        users = [policy.name for policy in self.policies() if identifier in str(policy.conditions)]
-        if users:
-            # The Terraform provider turns this 400 into "ensure all associated Alert Policies are deleted".
-            raise ApiError(
-                Code.INVALID_ARGUMENT,
-                f"Cannot delete check {identifier}. One or more alerting policies is using it: {', '.join(users)}.",
-            )
-        self._checks.remove(config.name)
-        return empty_pb2.Empty()
-
-
 class AlertPolicyService:
     """Alert policies; `policies()` is what the evaluator reads."""
 
     def __init__(
-        self, context: Context, metrics: Descriptors | None = None, channels: NotificationChannelService | None = None
+        self,
+        context: Context,
+        metrics: Descriptors | None = None,
+        channels: NotificationChannelService | None = None,
+        computed: Computed = nothing_computed,
     ) -> None:
-        """Without `metrics` no metric's existence is checked, without `channels` no channel's."""
+        """Without `metrics`, `channels` or `computed` nobody checks that metrics, channels or SLOs exist."""
+        self._computed = computed
         self._context = context
         self._policies = Resources(context, "alertPolicies", "alerting.policy", AlertPolicy)
         self._known = KnownMetrics(metrics.descriptors) if metrics is not None else None
@@ -276,7 +267,16 @@ class AlertPolicyService:
 
     def _check(self, policy: Raw) -> None:
         known = self._known if self._context.switches.metric_validation else None
-        check_policy(policy, known, self._channels.has if self._channels is not None else None)
+        check_policy(
+            policy,
+            known,
+            self._channels.has if self._channels is not None else None,
+            strategy_bounds=self._context.switches.strategy_bounds,
+        )
+        if self._context.switches.metric_validation:
+            for condition in policy.conditions:
+                for filter_ in filters_of(condition):
+                    self._computed(filter_)
 
     def _finish(self, policy: Raw, record: Raw) -> None:
         """Fill what the server fills, then keep the policy."""
@@ -308,8 +308,3 @@ def _masked_channel(channel: Raw) -> Raw:
         if key in copy.labels:
             copy.labels[key] = _STARS
     return copy
-
-
-def _slug(text: str) -> str:
-    """Uptime check ids begin with the display name, as the console shows them."""
-    return "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in text.lower()).split()) or "check"

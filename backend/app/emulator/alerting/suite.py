@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.routing import Route
 
+from ..monitoring.listing import Computed, Expanded, as_it_is, nothing_computed
 from ..monitoring.store import MetricStore
 from ..project import Context
 from ..promql.model import SampleSource
@@ -18,7 +19,7 @@ from .log_match import LogFeed
 from .metric_names import KnownMetrics
 from .notify import Notifier
 from .selection import MetricSource
-from .service import AlertPolicyService, NotificationChannelService, UptimeCheckService
+from .service import AlertPolicyService, NotificationChannelService
 from .snoozes import SnoozeService
 
 _TICK_SECONDS = 0.25
@@ -35,12 +36,13 @@ class Alerting:
         *,
         evaluate_every: float | None = None,
         page: Callable[[], str] = str,
+        computed: Computed = nothing_computed,
+        expanded: Expanded = as_it_is,
     ) -> None:
-        """`page` answers the address of the console, for links in notifications."""
+        """`page` answers the console's address, `computed` the series of SLOs, `expanded` a filter without groups."""
         self._context = context
         self.channels = NotificationChannelService(context)
-        self.policies = AlertPolicyService(context, metrics, self.channels)
-        self.uptime_checks = UptimeCheckService(context, self.policies.policies)
+        self.policies = AlertPolicyService(context, metrics, self.channels, computed)
         self.snoozes = SnoozeService(context, self.policies.has)
         self.incidents = Incidents(context)
         self.logs = LogFeed()
@@ -51,7 +53,7 @@ class Alerting:
             source,
             self.notifier,
             self.incidents,
-            series=MetricSource(metrics),
+            series=MetricSource(metrics, computed=computed, expanded=expanded),
             logs=self.logs,
             snoozes=self.snoozes,
             metrics=KnownMetrics(metrics.descriptors),
@@ -61,26 +63,32 @@ class Alerting:
             "google.monitoring.v3.AlertPolicyService": self.policies,
             "google.monitoring.v3.NotificationChannelService": self.channels,
             "google.monitoring.v3.SnoozeService": self.snoozes,
-            "google.monitoring.v3.UptimeCheckService": self.uptime_checks,
         }
+        self._evaluating = asyncio.Lock()
         self.on_transition: list[Callable[[Transition], None]] = []
 
     def restore(self, kind: str, record: bytes) -> None:
         """Apply a journalled record whose kind begins with `alerting.`."""
-        parts = (self.policies, self.channels, self.uptime_checks, self.snoozes, self.incidents)
+        parts = (self.policies, self.channels, self.snoozes, self.incidents)
         if not any(part.restore(kind, record) for part in parts):
             raise ValueError(f"no part of alerting knows records of kind {kind}")
 
     def routes(self) -> list[Route]:
-        return routes(self._context, self.incidents, self.evaluator, self.notifier)
+        return routes(self._context, self.incidents, self.evaluator, self.notifier, lambda: self.channels.sent_codes)
 
     async def evaluate(self) -> list[Transition]:
         """Evaluate what is due, in a worker thread: a long query must not hold up the wires."""
-        transitions = await asyncio.to_thread(self.evaluator.evaluate, self._context.clock.now())
+        async with self._evaluating:
+            transitions = await asyncio.to_thread(self.evaluator.evaluate, self._context.clock.now())
         for transition in transitions:
             for tell in self.on_transition:
                 tell(transition)
         return transitions
+
+    async def step(self) -> None:
+        """Evaluate and deliver what is due, for a clock that was moved by hand."""
+        await self.evaluate()
+        await self.notifier.deliver_due(self._context.clock.now())
 
     async def run(self) -> None:
         """Evaluate and deliver until cancelled; a step that fails is told on stderr and the next one is taken."""

@@ -32,6 +32,14 @@ async def resolve(url: str, *, anywhere: bool) -> Target:
     if parts.scheme not in {"http", "https"} or not host:
         raise RefusedTargetError("only http and https URLs are called")
     port = parts.port or (443 if parts.scheme == "https" else 80)
+    address = await resolve_host(host, port, anywhere=anywhere)
+    shown = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004  # IPv6
+    target = httpx.URL(url).copy_with(host=shown)
+    return Target(target, {"Host": parts.netloc.rpartition("@")[2]}, {"sni_hostname": host})
+
+
+async def resolve_host(host: str, port: int, *, anywhere: bool) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address to use for a host; errors as of `resolve`."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [ipaddress.ip_address(entry[4][0]) for entry in found]
     for address in addresses:
@@ -40,10 +48,7 @@ async def resolve(url: str, *, anywhere: bool) -> Target:
                 f"{host} is {address}, not this machine: the emulator calls loopback addresses only, "
                 "unless it is started with webhooks allowed to go beyond"
             )
-    address = addresses[0]
-    shown = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004  # IPv6
-    target = httpx.URL(url).copy_with(host=shown)
-    return Target(target, {"Host": parts.netloc.rpartition("@")[2]}, {"sni_hostname": host})
+    return addresses[0]
 
 
 def _is_loopback(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -7,22 +7,29 @@ Fields are named as the API names them: `alert_policy.conditions[0].condition_th
 import re
 from collections.abc import Callable
 
+from ..monitoring.aggregate import check_aggregation
 from ..monitoring.filter import parse_filter
+from ..monitoring.model import KINDS, VALUE_TYPES
 from ..promql.model import QueryError
+from ..services.selectors import is_selector, parse_selector
 from ..status import ApiError, Code, invalid, invalid_field, missing_field, not_found
 from .limits import check_display_name, check_user_labels, seconds
 from .log_match import compiled
-from .messages import AlertPolicy, Raw
+from .messages import Raw
 from .metric_names import KnownMetrics, metric_types, promql_metrics
 from .observed import EvaluationError, metadata_as_resource_labels
+from .strategy_rules import check_strategy, check_strategy_bounds
 
 _MOST_CONDITIONS = 6
+# docs.cloud.google.com/monitoring/quotas, "Number of notification channels per alerting policy".
+_MOST_CHANNELS = 16
 _MINUTE = 60
 _LONGEST_FILTER = 2048
 _LONGEST_ALIGNMENT = 90_000
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_CAPITAL = re.compile(r"(?<=[a-z])[A-Z]")
 _CHANNEL = re.compile(r"projects/[^/]+/notificationChannels/[^/]+")
-_RESOURCE_TYPE = re.compile(r"\bresource\.type\b|\bresource_type\b|\bselect_slo_")
+_RESOURCE_TYPE = re.compile(r"\bresource\.type\b|\bresource_type\b")
 # Each of these must be the only condition of its policy.
 _ALONE = {
     "condition_matched_log",
@@ -32,8 +39,16 @@ _ALONE = {
 }
 
 
-def check_policy(policy: Raw, known: KnownMetrics | None, channel_exists: Callable[[str], bool] | None) -> None:
+def check_policy(
+    policy: Raw,
+    known: KnownMetrics | None,
+    channel_exists: Callable[[str], bool] | None,
+    *,
+    strategy_bounds: bool = False,
+) -> None:
     """Raise the ApiError that the API would answer; what `known` and `channel_exists` tell is checked if given."""
+    if strategy_bounds:
+        check_strategy_bounds(policy.alert_strategy, "alert_policy.alert_strategy")
     check_display_name(policy.display_name, "alert_policy.display_name")
     check_user_labels(policy.user_labels, "alert_policy.user_labels")
     _documentation(policy.documentation)
@@ -48,7 +63,7 @@ def check_policy(policy: Raw, known: KnownMetrics | None, channel_exists: Callab
     for kind in kinds:
         if kind in _ALONE and count > 1:
             raise invalid_field("alert_policy.conditions", f"a policy with {kind} must have exactly one condition.")
-    _strategy(policy, log_match=kinds == ["condition_matched_log"])
+    check_strategy(policy, log_match=kinds == ["condition_matched_log"])
     for index, condition in enumerate(policy.conditions):
         _condition(condition, f"alert_policy.conditions[{index}]")
     _channels(policy, channel_exists)
@@ -87,33 +102,11 @@ def _documentation(documentation: Raw) -> None:
             raise invalid_field(f"{path}.links[{index}].url", "must not exceed 2083 characters.")
 
 
-def _strategy(policy: Raw, log_match: bool) -> None:
-    strategy, path = policy.alert_strategy, "alert_policy.alert_strategy"
-    limited = strategy.HasField("notification_rate_limit")
-    if log_match and not limited:
-        raise missing_field(f"{path}.notification_rate_limit")
-    if log_match and seconds(strategy.notification_rate_limit.period) <= 0:
-        raise invalid_field(f"{path}.notification_rate_limit.period", "must be a positive duration.")
-    if limited and not log_match:
-        # The sentence is the one quoted in chainguard-dev/terraform-infra-common#352.
-        raise invalid_field(
-            f"{path}.notification_rate_limit", "metric-based alert policies must not specify a notification rate limit"
-        )
-    prompts = AlertPolicy.AlertStrategy.NotificationPrompt
-    for prompt in strategy.notification_prompts:
-        if prompt not in {prompts.OPENED, prompts.CLOSED}:
-            raise invalid_field(f"{path}.notification_prompts", "must be OPENED or CLOSED.", prompt)
-    given = list(strategy.notification_prompts)
-    if given and (given[0] != prompts.OPENED or len(given) != len(set(given))):
-        raise invalid_field(f"{path}.notification_prompts", "can be [OPENED] or [OPENED, CLOSED].")
-    if log_match and prompts.CLOSED in given:
-        raise invalid_field(f"{path}.notification_prompts", "for log-based policies this is always [OPENED].")
-    if strategy.HasField("auto_close") and seconds(strategy.auto_close) <= 0:
-        raise invalid_field(f"{path}.auto_close", "must be a positive duration.")
-
-
 def _channels(policy: Raw, exists: Callable[[str], bool] | None) -> None:
     listed = set(policy.notification_channels)
+    if len(policy.notification_channels) > _MOST_CHANNELS:
+        why = f"a policy can have up to {_MOST_CHANNELS} channels, not {len(policy.notification_channels)}."
+        raise invalid_field("alert_policy.notification_channels", why)
     for index, name in enumerate(policy.notification_channels):
         path = f"alert_policy.notification_channels[{index}]"
         if not _CHANNEL.fullmatch(name):
@@ -165,6 +158,16 @@ def _threshold(body: Raw, path: str) -> None:
             raise invalid_field(
                 f"{path}.denominator_aggregations", "must have the same alignment period as the numerator."
             )
+        grouped = [
+            set(side[-1].group_by_fields) if side else set()
+            for side in (body.aggregations, body.denominator_aggregations)
+        ]
+        reduced = [
+            bool(side and side[-1].cross_series_reducer) for side in (body.aggregations, body.denominator_aggregations)
+        ]
+        if grouped[0] != grouped[1] or reduced[0] != reduced[1]:
+            # "must produce time series that have the same periodicity and labels" (alert.proto).
+            raise invalid_field(f"{path}.denominator_aggregations", "must leave the same labels as the numerator's.")
     comparison = body.DESCRIPTOR.fields_by_name["comparison"].enum_type.values_by_number.get(body.comparison)
     if comparison is None or comparison.name not in {"COMPARISON_GT", "COMPARISON_LT"}:
         shown = body.comparison if comparison is None else comparison.name
@@ -219,7 +222,10 @@ def _filter(text: str, path: str) -> None:
         raise missing_field(path)
     if len(text) > _LONGEST_FILTER:
         raise invalid_field(path, f"must not exceed {_LONGEST_FILTER} Unicode characters.")
-    if not metric_types(text) and "select_slo_" not in text:
+    if is_selector(text):
+        parse_selector(text, path)
+        return
+    if not metric_types(text):
         raise invalid_field(path, 'must specify a restriction on "metric.type" in the filter.', text)
     if not _RESOURCE_TYPE.search(text):
         # hashicorp/terraform-provider-google#4165
@@ -309,6 +315,8 @@ def _metrics_exist(condition: Raw, path: str, known: KnownMetrics) -> None:
                 )
     for kind in ("condition_threshold", "condition_absent"):
         if condition.HasField(kind):
+            body = getattr(condition, kind)
+            _aggregations_fit(body.filter, body.aggregations, f"{path}.{kind}.aggregations", known)
             for metric_type in metric_types(getattr(condition, kind).filter):
                 if not known.by_type(metric_type):
                     # hashicorp/terraform-provider-google#11102
@@ -316,6 +324,31 @@ def _metrics_exist(condition: Raw, path: str, known: KnownMetrics) -> None:
                         f'Cannot find metric(s) that match type = "{metric_type}". If a metric was created recently, '
                         "it could take up to 10 minutes to become available. Please try again soon."
                     )
+
+
+def _aggregations_fit(filter_: str, aggregations: Raw, path: str, known: KnownMetrics) -> None:
+    """Aligners and reducers against a metric that is known (google/monitoring/v3/common.proto)."""
+    descriptors = [known.descriptor(metric_type) for metric_type in metric_types(filter_)]
+    if len(descriptors) != 1 or descriptors[0] is None:
+        return
+    kind, value_type = KINDS.Name(descriptors[0].metric_kind), VALUE_TYPES.Name(descriptors[0].value_type)
+    for index, aggregation in enumerate(aggregations):
+        try:
+            kind, value_type = check_aggregation(aggregation, kind, value_type, f"{path}[{index}]")
+        except ApiError as error:
+            if error.code == Code.UNIMPLEMENTED:
+                return
+            # Here the API names fields as the proto does.
+            field, middle, why = error.message.partition(" had an invalid value")
+            raise invalid(_CAPITAL.sub(lambda letter: f"_{letter[0].lower()}", field) + middle + why) from error
+
+
+def filters_of(condition: Raw) -> list[str]:
+    """The filters that select the time series of a condition."""
+    if condition.HasField("condition_threshold"):
+        body = condition.condition_threshold
+        return [text for text in (body.filter, body.denominator_filter) if text]
+    return [condition.condition_absent.filter] if condition.HasField("condition_absent") else []
 
 
 def check_new_policy(policy: Raw) -> None:

@@ -116,6 +116,15 @@ def _exported(content: Any) -> list[dict[str, Any]]:
     return [one for one in policies if isinstance(one, dict) and "conditions" in one]
 
 
+def policies_of_export(content: Any, origin: str) -> list[Policy]:
+    """The policies of an answer of the API; their keys are their display names.
+
+    Raises:
+        ScriptError: One of them cannot be used.
+    """
+    return [_checked(str(data.get("displayName", "")), data, origin) for data in _exported(content)]
+
+
 def _checked(key: str, data: Mapping[str, Any], origin: str) -> Policy:
     kept = {name: value for name, value in data.items() if name not in _SERVER_SIDE}
     kept["conditions"] = [

@@ -48,7 +48,7 @@ def _read_files(root: Path) -> dict[str, _File]:
 
 
 def routes(context: Context) -> list[Route]:
-    """`/` is the page, `/console/static/...` its files, `/runbooks/...` the runbooks.
+    """`/` is the page, `/traces` that of traces, `/console/static/...` their files, `/runbooks/...` the runbooks.
 
     `/console/about` tells the project and the emulator's time.
     """
@@ -56,12 +56,17 @@ def routes(context: Context) -> list[Route]:
         loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     page = environment.get_template("page.html")
+    traces = environment.get_template("trace.html")
     files = _read_files(_HERE / "static")
     started = context.clock.now()
 
     async def show_page(request: Request) -> Response:
         del request
         return send_page(page.render(project=context.project_id))
+
+    async def show_traces(request: Request) -> Response:
+        del request
+        return send_page(traces.render(project=context.project_id))
 
     async def send_file(request: Request) -> Response:
         file = files.get(request.path_params["path"])
@@ -88,6 +93,7 @@ def routes(context: Context) -> list[Route]:
     return [
         *runbooks.routes(environment.get_template("runbook.html"), send_page),
         Route("/", show_page, methods=["GET"]),
+        Route("/traces", show_traces, methods=["GET"]),
         Route("/console/about", tell_about, methods=["GET"]),
         Route("/console/static/{path:path}", send_file, methods=["GET"]),
     ]

@@ -11,7 +11,7 @@ from ..names import new_id, require_project
 from ..paging import page_of
 from ..project import Context
 from ..status import ApiError, Code, already_exists, invalid, invalid_field, missing_field, not_found
-from .raw import Raw, etag_of, from_message, to_message, unknown_fields
+from .raw import Raw, etag_of, from_message, to_message
 
 _DASHBOARD = "dashboards.dashboard"
 _DELETED = "dashboards.deleted"
@@ -68,10 +68,6 @@ class DashboardsService:
         name = self.get(name)["name"]
         self._context.journal.append(_DELETED, name.encode())
         del self._dashboards[name]
-
-    def unknown_fields(self, name: str) -> list[str]:
-        """Paths of the fields of a dashboard that Google's published proto lacks."""
-        return unknown_fields(self.get(name))
 
     def create_dashboard(self, request: Any) -> Any:
         return to_message(

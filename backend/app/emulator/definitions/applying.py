@@ -10,11 +10,12 @@ import httpx
 from google.api import metric_pb2
 from google.protobuf import json_format
 
-from ..alerting.messages import AlertPolicy, NotificationChannel, Raw, UptimeCheckConfig
+from ..alerting.messages import AlertPolicy, NotificationChannel, Raw
 from ..alerting.metric_names import KnownMetrics
-from ..alerting.uptime_rules import fill_defaults
 from ..alerting.validation import check_metrics
 from ..status import ApiError
+from ..uptime.messages import UptimeCheckConfig
+from ..uptime.rules import fill_defaults
 from .errors import DefinitionError, closest
 from .loading import Definition, Kind
 from .routes import Routes, route

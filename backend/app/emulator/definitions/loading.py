@@ -9,10 +9,11 @@ from typing import Any, Literal
 from google.cloud.monitoring_dashboard_v1 import types as dashboard_types
 from google.protobuf import json_format
 
-from ..alerting.messages import AlertPolicy, Raw, UptimeCheckConfig
-from ..alerting.uptime_rules import check_uptime
+from ..alerting.messages import AlertPolicy, Raw
 from ..alerting.validation import check_new_policy, check_policy
 from ..status import ApiError
+from ..uptime.messages import UptimeCheckConfig
+from ..uptime.rules import check_uptime
 from .catalogue import INPUTS, template_values
 from .document import Document, parse
 from .errors import DefinitionError, at, closest

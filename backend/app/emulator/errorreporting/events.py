@@ -38,7 +38,7 @@ class Found(NamedTuple):
 
 def error_in(record: Record) -> Found | None:
     """The error that an entry reports, if it does."""
-    payload = (record.payload or {}) if record.entry.HasField("json_payload") else {}
+    payload = (record.payload or {}) if record.payload_field == "json_payload" else {}
     if payload.get("@type") == EVENT_TYPE:
         # "... evaluates the log entry as though all required fields are present and captures the error event."
         text = _first_text(payload)
@@ -46,7 +46,7 @@ def error_in(record: Record) -> Found | None:
     text = _text(payload, "message")
     if _is_report(payload, text):
         return _found(record, payload, text, find_stack(text))
-    if record.entry.severity < _ERROR:
+    if record.severity < _ERROR:
         return None
     for field in ("stack_trace", "exception"):
         trace = _text(payload, field)

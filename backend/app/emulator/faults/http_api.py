@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..clock import Clock, ManualClock
+from ..clock import NANOS, Clock, FastClock, ManualClock
 from ..logging.values import format_timestamp
 from ..status import ApiError, Code, invalid, not_found
 from ..transport.json_wire import error_response, json_response, read_json
@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 _LONGEST_STEP = 400 * 86_400.0
 
 
-def routes(faults: Faults, clock: Clock) -> "list[BaseRoute]":
+# Alert policies are evaluated every 30 s by default: a clock that steps further at once would skip what they see.
+_STEP_SECONDS = 30.0
+_MOST_STEPS = 20_000
+
+
+async def _nothing() -> None:
+    pass
+
+
+def routes(faults: Faults, clock: Clock, on_step: Callable[[], Awaitable[object]] = _nothing) -> "list[BaseRoute]":
+    """`on_step` is awaited whenever the clock was moved: what is due happens before the answer."""
+
     async def list_faults(_: Request) -> Any:
         return {"faults": [fault.as_json() for fault in faults.all()]}
 
@@ -40,8 +51,15 @@ def routes(faults: Faults, clock: Clock) -> "list[BaseRoute]":
 
     async def advance(request: Request) -> Any:
         if not isinstance(clock, ManualClock):
-            raise ApiError(Code.FAILED_PRECONDITION, "The emulator runs on real time, which nobody can advance.")
-        clock.advance(_seconds(await read_json(request)))
+            raise ApiError(
+                Code.FAILED_PRECONDITION,
+                "The emulator runs on a clock that nobody can advance; start it with --clock manual.",
+            )
+        seconds, step = _steps(await read_json(request))
+        target = clock.now() + round(seconds * NANOS)
+        while (left := target - clock.now()) > 0:
+            clock.advance(min(step, left / NANOS))
+            await on_step()
         return _told(clock)
 
     return [
@@ -56,15 +74,29 @@ def routes(faults: Faults, clock: Clock) -> "list[BaseRoute]":
 
 def _told(clock: Clock) -> dict[str, Any]:
     now = clock.now()
-    mode = "manual" if isinstance(clock, ManualClock) else "real"
-    return {"now": format_timestamp(now), "nanoseconds": str(now), "mode": mode}
+    told: dict[str, Any] = {"now": format_timestamp(now), "nanoseconds": str(now), "mode": "real"}
+    if isinstance(clock, ManualClock):
+        told["mode"] = "manual"
+    elif isinstance(clock, FastClock):
+        told |= {"mode": "fast", "rate": clock.rate}
+    return told
 
 
-def _seconds(body: Any) -> float:
-    seconds = body.get("seconds") if isinstance(body, dict) and set(body) == {"seconds"} else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_STEP:
-        raise invalid(f'Send {{"seconds": N}} with N from 0 to {_LONGEST_STEP:g}.')
-    return float(seconds)
+def _steps(body: Any) -> tuple[float, float]:
+    """How far to go, and how far at once."""
+    if not isinstance(body, dict) or "seconds" not in body or not set(body) <= {"seconds", "step"}:
+        raise invalid('Send {"seconds": N}, and with it "step" for how many of them to go at once.')
+    seconds = _number(body["seconds"], "seconds", 0.0)
+    smallest = seconds / _MOST_STEPS
+    if "step" not in body:
+        return seconds, max(_STEP_SECONDS, smallest)
+    return seconds, _number(body["step"], "step", max(0.001, smallest))
+
+
+def _number(value: Any, name: str, least: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= _LONGEST_STEP:
+        raise invalid(f'"{name}" must be a number from {least:g} to {_LONGEST_STEP:g}.')
+    return float(value)
 
 
 def _answered(call: Callable[[Request], Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:

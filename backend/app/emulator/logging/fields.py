@@ -89,16 +89,31 @@ def _known(descriptor: Descriptor, rest: Sequence[str], parents: tuple[str, ...]
     return _leaf(field, names)
 
 
-def _leaf(field: FieldDescriptor, names: tuple[str, ...]) -> Field:
+# What a record keeps at hand; everything else is read out of its bytes.
+_AT_HAND = {"insert_id", "log_name", "severity", "trace"}
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Record], Any]:
+    if names[0] == "resource":
+        inner = attrgetter("resource.message")
+        rest = attrgetter(".".join(names[1:])) if names[1:] else None
+        return inner if rest is None else lambda record: rest(record.resource.message)
+    if len(names) == 1 and names[0] in _AT_HAND:
+        return attrgetter(names[0])
     get = attrgetter(".".join(names))
+    return lambda record: get(record.entry)
+
+
+def _leaf(field: FieldDescriptor, names: tuple[str, ...]) -> Field:
+    get = _getter(names)
     message = field.message_type
     if message is not None:
-        read: Callable[[Record], Any] = lambda record: nanos(get(record.entry))  # noqa: E731  # one of three short readers
+        read: Callable[[Record], Any] = lambda record: nanos(get(record))  # noqa: E731  # one of three short readers
         if names == ("timestamp",):
             read = attrgetter("time")
         return Field(_SPECIAL[message.full_name], read, _has(names))
     kind = _SCALARS.get(field.type, Kind.NUMBER)
-    return Field(kind, lambda record: get(record.entry), lambda record: bool(get(record.entry)))
+    return Field(kind, get, lambda record: bool(get(record)))
 
 
 def _has(names: tuple[str, ...]) -> Callable[[Record], bool]:
@@ -108,18 +123,18 @@ def _has(names: tuple[str, ...]) -> Callable[[Record], bool]:
 
 
 def _message(names: tuple[str, ...]) -> Field:
-    get, has = attrgetter(".".join(names)), _has(names)
+    get, has = _getter(names), _has(names)
 
     def read(record: Record) -> Any:
-        return MessageToDict(get(record.entry)) if has(record) else MISSING
+        return MessageToDict(get(record)) if has(record) else MISSING
 
     return Field(Kind.JSON, read, has)
 
 
 def _label(names: tuple[str, ...], keys: Sequence[str]) -> Field:
-    get = attrgetter(".".join(names))
+    get = attrgetter("resource.labels") if names == ("resource", "labels") else _getter(names)
     if not keys:
-        return Field(Kind.JSON, lambda record: dict(get(record.entry)), lambda record: bool(get(record.entry)))
+        return Field(Kind.JSON, lambda record: dict(get(record)), lambda record: bool(get(record)))
     if len(keys) > 1:
         raise FilterError(
             f"Field not found: '{names[-1]}.{'.'.join(keys)}'. A label key with dots stands in quotation marks"
@@ -127,14 +142,14 @@ def _label(names: tuple[str, ...], keys: Sequence[str]) -> Field:
     key = keys[0]
 
     def read(record: Record) -> Any:
-        return get(record.entry).get(key, MISSING)
+        return get(record).get(key, MISSING)
 
-    return Field(Kind.JSON, read, lambda record: key in get(record.entry))
+    return Field(Kind.JSON, read, lambda record: key in get(record))
 
 
 def _payload(name: str, keys: tuple[str, ...]) -> Field:
     def read(record: Record) -> Any:
-        if record.payload is None or not record.entry.HasField(name):
+        if record.payload_field != name:
             return MISSING
         return _descend(record.payload, keys)
 

@@ -63,7 +63,7 @@ def predicate(call: Call) -> Predicate:
 
 def _log_id(call: Call) -> Predicate:
     wanted = folded(_text(call, 0, count=1))
-    return lambda record: _folded_log_id(record.entry.log_name) == wanted
+    return lambda record: _folded_log_id(record.log_name) == wanted
 
 
 @lru_cache(maxsize=4096)
@@ -73,7 +73,7 @@ def _folded_log_id(log_name: str) -> str:
 
 def _source(call: Call) -> Predicate:
     prefix = _text(call, 0, count=1).rstrip("/") + "/logs/"
-    return lambda record: bool(record.entry.log_name.startswith(prefix))
+    return lambda record: record.log_name.startswith(prefix)
 
 
 def _sample(call: Call) -> Predicate:

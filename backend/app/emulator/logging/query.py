@@ -27,6 +27,7 @@ from .values import (
 MAXIMUM_LENGTH = 20_000
 
 _FOREVER = 2**63 - 1
+_IN_TEXT = {"jsonpayload", "protopayload", "textpayload", "labels", "trace", "spanid", "insertid", "logname"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,37 @@ def compile_query(text: str) -> Query:
     if tree is None:
         return Query(lambda _: True, -_FOREVER, _FOREVER)
     start, end = _bounds(tree)
-    return Query(_compile(tree), start, end)
+    return Query(_with_needles(_compile(tree), _needles(tree)), start, end)
+
+
+def _with_needles(matches: Predicate, needles: list[str]) -> Predicate:
+    """A look at an entry's text first: it tells most entries apart without reading their fields."""
+    if not needles:
+        return matches
+    if len(needles) == 1:
+        needle = needles[0]
+        return lambda record: needle in record.haystack and matches(record)
+
+    def both(record: Record) -> bool:
+        haystack = record.haystack
+        return all(needle in haystack for needle in needles) and matches(record)
+
+    return both
+
+
+def _needles(tree: Expression) -> list[str]:
+    """Texts that every entry holds which can match: what fields of text are to be equal to, or to contain."""
+    found = []
+    for part in tree.parts if isinstance(tree, All) else (tree,):
+        if not (isinstance(part, Compare) and isinstance(part.left, Path) and isinstance(part.value, Path)):
+            continue
+        text = part.value.text
+        # Numbers, booleans and null may be spelt otherwise in the entry; only these fields are in its text as they are.
+        exact = number(text) is None and boolean(text) is None and text != "NULL_VALUE"
+        top = part.left.segments[0].text.replace("_", "").lower()
+        if part.operator in {"=", ":"} and exact and text and top in _IN_TEXT:
+            found.append(folded(text))
+    return found
 
 
 def _compile(node: Expression) -> Predicate:

@@ -35,6 +35,7 @@ DELETE = "logging.delete_log"
 
 _DAY = 86_400 * NANOS
 _PARENTS = 1000  # "a maximum of 1000 different resources" (logging.proto, WriteLogEntriesRequest.entries)
+_FORGET_EVERY = 5000
 # Other calls wait meanwhile, so a search stops here and says where the next page goes on.
 _SEARCH_SECONDS = 0.7
 
@@ -58,6 +59,7 @@ class LoggingService:
         self.derive: list[Watcher] = []
         self.watchers: list[Callable[[Sequence[Record]], None]] = [self.tails.offer]
         self._accepted = 0
+        self._forgotten = 0
 
     def write_log_entries(self, request: Any) -> Any:
         self._check_request(request)
@@ -134,6 +136,8 @@ class LoggingService:
             records = self._routed(entries, entries[0].receive_timestamp.ToNanoseconds())
             for watcher in self.derive:
                 watcher(records)
+            for record_of_entry, entry in zip(records, entries, strict=True):
+                record_of_entry.pack(entry.SerializeToString(), now=False)
             self._keep(records)
         elif not self.config.restore(kind, record):
             raise ValueError(f"the journal holds a record of an unknown kind: {kind}")
@@ -163,18 +167,38 @@ class LoggingService:
                 entry.insert_id = f"{now:016x}{self._accepted + offset:012x}"
         records = self._routed(entries, now)
         made = [watcher(records) for watcher in self.derive]
+        serialized = [entry.SerializeToString() for entry in entries]
         if any(made) or any(record.buckets for record in records):
             # Before the answer, not before the watchers: nothing of theirs is seen until this call returns.
-            self._context.journal.append(ENTRIES, WriteLogEntriesRequest.pb()(entries=entries).SerializeToString())
-        self._keep(records)
+            until = max(record.time for record in records)
+            self._context.journal.append(ENTRIES, _request_of(serialized), max(until, 1))
         for watcher in self.watchers:
             watcher(records)
+        for record, raw in zip(records, serialized, strict=True):
+            record.pack(raw)
+        self._keep(records)
+        if self.store.evicted + self.store.expired - self._forgotten > _FORGET_EVERY:
+            self.forget()
+
+    def sweep(self) -> None:
+        """Let go of entries that no bucket shows any more."""
+        self.config.buckets.sweep()
+        now = self._context.clock.now()
+        self.store.expire(self.config.buckets.receiving(now))
+        self.forget()
+
+    def forget(self) -> None:
+        """Take what is gone out of the journal too."""
+        gone = self.store.evicted + self.store.expired
+        if gone != self._forgotten:
+            self._forgotten = gone
+            self._context.journal.forget(ENTRIES, self.store.gone_until)
 
     def _routed(self, entries: list[Any], now: int) -> list[Record]:
         receiving = self.config.buckets.receiving(now)
         records = []
         for entry in entries:
-            record = Record(entry, entry.ByteSize())
+            record = Record(entry)
             record.buckets = self.config.sinks.route(record, receiving)
             # Later than tomorrow: exported by sinks, never listed (log_entry.proto, `timestamp`).
             if record.time > now + _DAY:
@@ -210,6 +234,19 @@ class LoggingService:
             if time.perf_counter() > deadline:
                 return found, record.key
         return found, None
+
+
+def _request_of(entries: list[bytes]) -> bytes:
+    """A WriteLogEntriesRequest of serialized entries: field 4, without making the messages again."""
+    parts: list[bytes | bytearray] = []
+    for entry in entries:
+        size, head = len(entry), bytearray(b"\x22")
+        while size > 0x7F:  # noqa: PLR2004  # protobuf.dev/programming-guides/encoding, "Base 128 Varints"
+            head.append(size & 0x7F | 0x80)
+            size >>= 7
+        head.append(size)
+        parts += [head, entry]
+    return b"".join(parts)
 
 
 def _descending(order_by: str) -> bool:

@@ -50,7 +50,7 @@ class _Route(NamedTuple):
     def takes(self, record: Record) -> bool:
         if self.by_name is None:
             return self._asked(record)
-        name = record.entry.log_name
+        name = record.log_name
         known = self.by_name.get(name)
         if known is None:
             if len(self.by_name) >= _NAMES_KNOWN:

@@ -3,11 +3,13 @@
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 
 from .record import Record
 
+# What is gone still takes its memory until the list is cut, so that is done early; but not for each entry.
+_SHARE_OF_GONE = 20
 _KEY = attrgetter("key")
 _TIME = attrgetter("time")
 
@@ -17,6 +19,11 @@ class EntryStore:
 
     def __init__(self, entries: int, size: int) -> None:
         self.evicted = 0
+        """How many entries gave way to newer ones."""
+        self.expired = 0
+        """How many were too old for their buckets."""
+        self.evicted_until = 0
+        """The newest timestamp (ns) of what went either way."""
         self._entries = entries
         self._size = size
         self._lock = threading.Lock()
@@ -27,6 +34,11 @@ class EntryStore:
 
     def __len__(self) -> int:
         return len(self._records) - self._first
+
+    @property
+    def nbytes(self) -> int:
+        """What the entries take in memory, estimated."""
+        return self._bytes
 
     def add(self, records: list[Record]) -> None:
         """Keep entries; one with the timestamp and insertId of a kept one is a duplicate and left out."""
@@ -46,19 +58,43 @@ class EntryStore:
                 return
             insort(known, record, lo=self._first, key=_KEY)
         self._bytes += record.size
-        self._logs[record.entry.log_name] += 1
+        self._logs[record.log_name] += 1
 
     def _evict(self) -> None:
-        self._forget(self._records[self._first])
+        oldest = self._records[self._first]
+        self._forget(oldest)
         self._first += 1
         self.evicted += 1
-        if self._first > len(self._records) // 2:
+        self.evicted_until = max(self.evicted_until, oldest.time)
+        if self._first > len(self._records) // _SHARE_OF_GONE:
             del self._records[: self._first]
             self._first = 0
 
+    def expire(self, horizons: Mapping[str, int]) -> None:
+        """Forget entries that are older than the horizon (ns) of each of their buckets."""
+        with self._lock:
+            end = bisect_left(self._records, max(horizons.values(), default=0), lo=self._first, key=_TIME)
+            kept = []
+            for record in self._records[self._first : end]:
+                if any(record.time >= horizons.get(bucket, 0) for bucket in record.buckets):
+                    kept.append(record)
+                else:
+                    self._forget(record)
+                    self.expired += 1
+                    self.evicted_until = max(self.evicted_until, record.time)
+            if len(kept) < end - self._first:
+                self._records[:end] = kept
+                self._first = 0
+
+    @property
+    def gone_until(self) -> int:
+        """No entry with this timestamp (ns) or an older one is left."""
+        with self._lock:
+            return min(self.evicted_until, self._records[self._first].time - 1) if len(self) else self.evicted_until
+
     def _forget(self, record: Record) -> None:
         self._bytes -= record.size
-        name = record.entry.log_name
+        name = record.log_name
         self._logs[name] -= 1
         if not self._logs[name]:
             del self._logs[name]
@@ -75,11 +111,11 @@ class EntryStore:
         with self._lock:
             if holds is None:
                 return sorted(self._logs)
-            return sorted({record.entry.log_name for record in self._records[self._first :] if holds(record)})
+            return sorted({record.log_name for record in self._records[self._first :] if holds(record)})
 
     def delete(self, log_name: str, bucket: str) -> int:
         """Take every entry of a log out of a bucket; how many there were."""
-        return self._take_out(bucket, lambda record: bool(record.entry.log_name == log_name))
+        return self._take_out(bucket, lambda record: record.log_name == log_name)
 
     def forget_bucket(self, bucket: str) -> None:
         """Take everything out of a bucket."""

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from ..clock import NANOS
@@ -64,7 +65,13 @@ def timestamp(text: str) -> int | None:
 def format_timestamp(nanos: int) -> str:
     """RFC 3339 with nine digits and Z: what the REST API prints, and sortable as text."""
     seconds, rest = divmod(nanos, NANOS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return f"{_second(seconds)}.{rest:09d}Z"
+
+
+# Entries come in the order of their time: most share the second of the one before.
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def duration(text: str) -> int | None:

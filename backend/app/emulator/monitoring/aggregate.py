@@ -8,7 +8,7 @@ from google.cloud import monitoring_v3
 
 from ..clock import NANOS
 from ..status import invalid_field, missing_field
-from .align import align, grid, output_of
+from .align import PERCENT_CHANGE_MEAN, align, grid, output_of
 from .model import Series
 from .reduce import reduce_streams, reduced_type
 from .streams import Stream, stream_of
@@ -33,6 +33,8 @@ def aggregate_series(
         return [stream for stream in cut if len(stream.ends)]
     period = _period(aggregation)
     first = int(grid(start, end, period)[0])
+    if _aligner(aggregation) == "ALIGN_PERCENT_CHANGE":
+        first -= PERCENT_CHANGE_MEAN
     return aggregate_streams([_cut(one, first, end) for one in series], aggregation, start, end, field)
 
 

@@ -44,6 +44,7 @@ _ALIGNERS = {
     "ALIGN_COUNT_TRUE": Aligner(_LEVEL, _BOOL, "GAUGE", "INT64"),
     "ALIGN_COUNT_FALSE": Aligner(_LEVEL, _BOOL, "GAUGE", "INT64"),
     "ALIGN_FRACTION_TRUE": Aligner(_LEVEL, _BOOL, "GAUGE", "DOUBLE"),
+    "ALIGN_PERCENT_CHANGE": Aligner(_VALUES, _NUMERIC, "GAUGE", "DOUBLE"),
 } | {f"ALIGN_{name}": Aligner(_VALUES, frozenset({"DISTRIBUTION"}), "GAUGE", "DOUBLE") for name in PERCENTILES}
 
 
@@ -77,7 +78,10 @@ def grid(start: int, end: int, period: int) -> Ints:
 def align(stream: Stream, aligner: str, borders: Ints, field: str = "aggregation") -> Stream:
     """One point a period that has data; for CUMULATIVE, the stream should begin one point before the first border."""
     kind, value_type = output_of(aligner, stream.kind, stream.value_type, field)
-    periods = _change(stream, aligner, borders) if aligner in _CHANGES else _values(stream, aligner, borders)
+    if aligner == "ALIGN_PERCENT_CHANGE":
+        periods = _percent_change(stream, borders)
+    else:
+        periods = _change(stream, aligner, borders) if aligner in _CHANGES else _values(stream, aligner, borders)
     ends = borders[1:][periods.present]
     starts = borders[:-1][periods.present] if kind == "DELTA" else ends
     return stream._replace(
@@ -170,6 +174,33 @@ def _interpolate(stream: Stream, borders: Ints) -> _Periods:
     present = np.flatnonzero((targets >= stream.ends[0]) & (targets <= stream.ends[-1]))
     values = np.interp(targets[present] - borders[0], stream.ends - borders[0], stream.values)
     return _Periods(present, np.rint(values) if stream.value_type == "INT64" else values)
+
+
+PERCENT_CHANGE_MEAN = 600 * NANOS
+"""How far back ALIGN_PERCENT_CHANGE looks from each moment (ns)."""
+
+
+def _percent_change(stream: Stream, borders: Ints) -> _Periods:
+    """(current - previous) / previous * 100, one period apart, after a moving mean of ten minutes (common.proto).
+
+    Values below 0 are no data; 0 and 0 make 0, a previous 0 alone makes infinity.
+    """
+    kept = np.flatnonzero(stream.values >= 0)
+    means_ = _moving_means(stream.ends[kept], stream.values[kept], borders)
+    previous, current = means_[:-1], means_[1:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = np.where((previous == 0) & (current == 0), 0.0, (current - previous) / previous * 100)
+    present = np.flatnonzero(~np.isnan(previous) & ~np.isnan(current))
+    return _Periods(present, change[present])
+
+
+def _moving_means(times: Ints, values: Floats, at: Ints) -> Floats:
+    """The mean of the ten minutes up to each moment; NaN without a point."""
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    first, last = times.searchsorted(at - PERCENT_CHANGE_MEAN, "right"), times.searchsorted(at, "right")
+    counts = last - first
+    answer: Floats = np.divide(sums[last] - sums[first], counts, out=np.full(len(at), np.nan), where=counts > 0)
+    return answer
 
 
 _CHANGES = frozenset({"ALIGN_DELTA", "ALIGN_RATE"})

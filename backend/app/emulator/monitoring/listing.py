@@ -1,6 +1,6 @@
 """ListTimeSeries: which series, which points, and how they look on the wire."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from google.api import distribution_pb2, metric_pb2
@@ -21,7 +21,25 @@ _Response = monitoring_v3.ListTimeSeriesResponse.pb()
 _MOST_RESULTS = 100_000
 
 
-def list_time_series(store: MetricStore, request: Any) -> Any:
+Computed = Callable[[str], Sequence[Any] | None]
+"""The series of a filter that names something computed, such as an SLO; None for filters over what is stored."""
+
+
+Expanded = Callable[[str], str]
+"""A filter with what the store knows nothing of, such as groups, put in words that it knows."""
+
+
+def as_it_is(filter_: str) -> str:
+    return filter_
+
+
+def nothing_computed(_filter: str) -> None:
+    return None
+
+
+def list_time_series(
+    store: MetricStore, request: Any, computed: Computed = nothing_computed, expanded: Expanded = as_it_is
+) -> Any:
     """Answer a ListTimeSeriesRequest whose project has been checked."""
     if not request.filter:
         raise missing_field("filter")
@@ -35,11 +53,18 @@ def list_time_series(store: MetricStore, request: Any) -> Any:
         raise invalid_field("interval.startTime", "The start time must not be later than the end time.")
     # Of an interval without length, only the point at that very time is left.
     start = min(start, end - 1)
-    metric = _metric(store, parse_filter(request.filter), request.filter)
-    descriptor = store.descriptor(metric)
-    assert descriptor is not None
-    chosen = [series for series in store.series(metric) if parse_filter(request.filter).matches(series)]
-    streams = _aggregated(chosen, descriptor, request, start, end)
+    found = computed(request.filter)
+    if found is None:
+        parsed = parse_filter(expanded(request.filter))
+        metric = _metric(store, parsed, request.filter)
+        described = store.descriptor(metric)
+        assert described is not None
+        descriptor = described
+        found = [series for series in store.series(metric) if parsed.matches(series)]
+    else:
+        kind, value_type = KINDS.Value(found[0].kind), VALUE_TYPES.Value(found[0].value_type)
+        descriptor = metric_pb2.MetricDescriptor(metric_kind=kind, value_type=value_type, unit="1")
+    streams = _aggregated(found, descriptor, request, start, end)
     headers = request.view == _Request.HEADERS
     size = request.page_size if 0 < request.page_size < _MOST_RESULTS else _MOST_RESULTS
     response = _Response(unit=descriptor.unit)

@@ -52,11 +52,13 @@ class Series:
         "bounds",
         "bucket_options",
         "exemplars",
+        "journal_id",
         "kind",
         "last_end",
         "last_start",
         "metric_labels",
         "metric_type",
+        "promql_labels",
         "resource_labels",
         "resource_type",
         "size",
@@ -81,6 +83,10 @@ class Series:
         self.kind = kind
         self.value_type = value_type
         self.size = 0
+        self.journal_id = 0
+        """By this the journal names it; 0: the journal does not know it."""
+        self.promql_labels: dict[str, str] | None = None
+        """Made once by promql/cloud.py, which owns it."""
         self.last_end = -1
         self.last_start = -1
         self._capacity = _FIRST_CAPACITY
@@ -102,14 +108,14 @@ class Series:
         ends = self._ends[:size]
         low = int(ends.searchsorted(start, "right"))
         high = int(ends.searchsorted(end, "right"))
-        return self._slice(low, max(low, high))
+        return self.slice(low, max(low, high))
 
     def window_with_previous(self, start: int, end: int) -> Points:
         """As `window`, and the last point before it, if there is one."""
         ends = self._ends[: self.size]
         low = int(ends.searchsorted(start, "right"))
         high = int(ends.searchsorted(end, "right"))
-        return self._slice(max(low - 1, 0), max(low, high))
+        return self.slice(max(low - 1, 0), max(low, high))
 
     @property
     def bucket_count(self) -> int:
@@ -122,7 +128,8 @@ class Series:
         value.sum_of_squared_deviation = float(self._sums_of_squares[index])
         value.exemplars.extend(self.exemplars.get(index, ()))
 
-    def _slice(self, low: int, high: int) -> Points:
+    def slice(self, low: int, high: int) -> Points:
+        """The points with the places low <= place < high, as views of the columns."""
         distributions = None
         if self.value_type == "DISTRIBUTION":
             distributions = Distributions(
@@ -162,16 +169,84 @@ class Series:
             self.exemplars[size] = list(value.exemplars)
         self.append(start, end, value.mean)
 
-    def _grow(self) -> None:
-        # New arrays, so that views handed out before stay what they were.
-        self._capacity *= 2
-        self._ends = _enlarged(self._ends)
-        self._starts = _enlarged(self._starts)
-        self._values = _enlarged(self._values)
+    def extend(self, starts: Ints, ends: Ints, values: Floats) -> None:
+        """Append many numbers at once; times ascend."""
+        low, high = self.size, self.size + len(ends)
+        self._reserve(high)
+        self._ends[low:high] = ends
+        self._starts[low:high] = starts
+        self._values[low:high] = values
+        self.size = high
+        self.last_end = int(ends[-1])
+        self.last_start = int(starts[-1])
+
+    def extend_distributions(  # noqa: PLR0917  # the columns in their order
+        self, starts: Ints, ends: Ints, means: Floats, counts: Ints, squares: Floats, buckets: Sequence[Ints] | Ints
+    ) -> None:
+        """Append many distributions with the bucket options of the last point; a row of `buckets` may be shorter."""
+        low, high = self.size, self.size + len(ends)
+        self._reserve(high)
+        self._counts[low:high] = counts
+        self._sums_of_squares[low:high] = squares
+        table = self._buckets[low:high]
+        table[:] = 0
+        same = len(self._latest_bounds) == len(self.bounds)
+        if same and isinstance(buckets, np.ndarray):
+            table[:, : buckets.shape[1]] = buckets
+        else:
+            for row, given in zip(table, buckets, strict=True):
+                _spread(given, self._latest_bounds, row, self.bounds)
+        self.extend(starts, ends, means)
+
+    @property
+    def written_by_clients(self) -> bool:
+        """Whether its points came through the API, so that nobody else holds on to it."""
+        return not self.metric_type.startswith("logging.googleapis.com/")
+
+    @property
+    def nbytes(self) -> int:
+        """What the columns take, with the room to grow."""
+        found = self._ends.nbytes + self._starts.nbytes + self._values.nbytes
         if self.value_type == "DISTRIBUTION":
-            self._counts = _enlarged(self._counts)
-            self._sums_of_squares = _enlarged(self._sums_of_squares)
-            self._buckets = _enlarged(self._buckets)
+            found += self._counts.nbytes + self._sums_of_squares.nbytes + self._buckets.nbytes
+        return found + (0 if self.texts is None else sum(map(len, self.texts)))
+
+    def first_after(self, time: int) -> int:
+        """The place of the first point that ends later."""
+        return int(self._ends[: self.size].searchsorted(time, "right"))
+
+    def keep(self, places: Ints) -> None:
+        """Forget all points but those at these places (ascending), and give their room back."""
+        size = len(places)
+        self._capacity = max(_FIRST_CAPACITY, size + size // 8)
+        self._ends = _chosen(self._ends, places, self._capacity)
+        self._starts = _chosen(self._starts, places, self._capacity)
+        self._values = _chosen(self._values, places, self._capacity)
+        if self.value_type == "DISTRIBUTION":
+            self._counts = _chosen(self._counts, places, self._capacity)
+            self._sums_of_squares = _chosen(self._sums_of_squares, places, self._capacity)
+            self._buckets = _chosen(self._buckets, places, self._capacity)
+        if self.texts is not None:
+            self.texts = [self.texts[place] for place in places.tolist()]
+        if self.exemplars:
+            found = {old: new for new, old in enumerate(places.tolist()) if old in self.exemplars}
+            self.exemplars = {new: self.exemplars[old] for old, new in found.items()}
+        self.size = size
+
+    def _reserve(self, size: int) -> None:
+        while self._capacity < size:
+            self._grow(max(2 * self._capacity, size))
+
+    def _grow(self, capacity: int = 0) -> None:
+        # New arrays, so that views handed out before stay what they were.
+        self._capacity = capacity or 2 * self._capacity
+        self._ends = _enlarged(self._ends, self._capacity)
+        self._starts = _enlarged(self._starts, self._capacity)
+        self._values = _enlarged(self._values, self._capacity)
+        if self.value_type == "DISTRIBUTION":
+            self._counts = _enlarged(self._counts, self._capacity)
+            self._sums_of_squares = _enlarged(self._sums_of_squares, self._capacity)
+            self._buckets = _enlarged(self._buckets, self._capacity)
 
     def _widen(self, options: distribution_pb2.Distribution.BucketOptions) -> None:
         """Take in points of other bounds: the columns get the union of all bounds seen."""
@@ -187,10 +262,16 @@ class Series:
         self.bucket_options.CopyFrom(options)
 
 
-def _enlarged(column: NDArray[_Number]) -> NDArray[_Number]:
-    bigger = np.zeros((2 * len(column), *column.shape[1:]), column.dtype)
+def _enlarged(column: NDArray[_Number], capacity: int) -> NDArray[_Number]:
+    bigger = np.zeros((capacity, *column.shape[1:]), column.dtype)
     bigger[: len(column)] = column
     return bigger
+
+
+def _chosen(column: NDArray[_Number], places: Ints, capacity: int) -> NDArray[_Number]:
+    smaller = np.zeros((capacity, *column.shape[1:]), column.dtype)
+    smaller[: len(places)] = column[places]
+    return smaller
 
 
 def _spread(counts: Sequence[int] | Ints, bounds: Floats, row: Ints, row_bounds: Floats) -> None:

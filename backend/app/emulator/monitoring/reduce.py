@@ -46,12 +46,27 @@ def reduce_streams(
     streams: Sequence[Stream], reducer: str, fields: Sequence[str], field: str = "aggregation"
 ) -> list[Stream]:
     """One stream for each group of aligned streams; groups always keep the resource type (common.proto)."""
-    paths = [_path(name, field) for name in fields]
+    paths = _paths(fields, streams, field)
     groups: dict[tuple[str, ...], list[Stream]] = {}
     for stream in streams:
         key = (stream.resource_type, *(_read(stream, path) for path in paths))
         groups.setdefault(key, []).append(stream)
     return [_reduce(group, reducer, paths, field) for group in groups.values()]
+
+
+def _paths(fields: Sequence[str], streams: Sequence[Stream], field: str) -> list[str]:
+    """The paths of the fields; `resource.label.*`, by which the console's uptime alerts group, is every label."""
+    paths: list[str] = []
+    for path in (_path(name, field) for name in fields):
+        if path == "resource.labels.*":
+            paths += [
+                f"resource.labels.{key}" for key in sorted({key for one in streams for key in one.resource_labels})
+            ]
+        elif path == "metric.labels.*":
+            paths += [f"metric.labels.{key}" for key in sorted({key for one in streams for key in one.metric_labels})]
+        else:
+            paths.append(path)
+    return paths
 
 
 def _path(name: str, field: str) -> str:

@@ -15,8 +15,9 @@ from ..project import Context
 from ..status import missing_field, not_found
 from . import descriptors
 from .filter import parse_filter
-from .listing import list_time_series
+from .listing import Computed, Expanded, as_it_is, list_time_series, nothing_computed
 from .resources import descriptor_of, resource_types
+from .retention import Retention
 from .store import MetricStore
 from .write import POINTS, Writer
 from .write_rules import USER_DOMAINS
@@ -25,7 +26,6 @@ _DESCRIPTOR = "monitoring.descriptor"
 _DELETED = "monitoring.descriptor_deleted"
 _MOST_DESCRIPTORS = 10_000
 _ACTIVE = 25 * 3600 * NANOS
-_CreateTimeSeriesRequest = monitoring_v3.CreateTimeSeriesRequest.pb()
 _ListMetricDescriptorsResponse = monitoring_v3.ListMetricDescriptorsResponse.pb()
 _ListResourceDescriptorsResponse = monitoring_v3.ListMonitoredResourceDescriptorsResponse.pb()
 
@@ -46,6 +46,9 @@ class MetricService:
         self._context = context
         self._store = store
         self._writer = Writer(context, store)
+        self.retention = Retention(store)
+        self.computed: Computed = nothing_computed
+        self.expanded: Expanded = as_it_is
 
     def create_time_series(self, request: Any) -> empty_pb2.Empty:
         self._writer.write(request)
@@ -55,9 +58,13 @@ class MetricService:
         self._writer.write(request, service=True)
         return empty_pb2.Empty()
 
+    def write_otlp(self, request: Any) -> None:
+        """Write series that the Telemetry API made of OTLP metrics."""
+        self._writer.write(request, otlp=True)
+
     def list_time_series(self, request: Any) -> Any:
         self._check_project(request.name)
-        return list_time_series(self._store, request)
+        return list_time_series(self._store, request, self.computed, self.expanded)
 
     def create_metric_descriptor(self, request: Any) -> metric_pb2.MetricDescriptor:
         self._check_project(request.name)
@@ -126,14 +133,24 @@ class MetricService:
 
     def restore(self, kind: str, record: bytes) -> None:
         """Apply a journalled record; it was valid when it was written."""
-        if kind == POINTS:
-            self._writer.restore(_CreateTimeSeriesRequest.FromString(record))
-        elif kind == _DESCRIPTOR:
+        if self._writer.restore(kind, record):
+            return
+        if kind == _DESCRIPTOR:
             self._store.put_descriptor(metric_pb2.MetricDescriptor.FromString(record))
         elif kind == _DELETED:
             self._store.delete_descriptor(record.decode())
         else:
             raise ValueError(f"the journal holds a record of an unknown kind: {kind}")
+
+    def settle(self) -> None:
+        """The journal has been read."""
+        self._writer.settle()
+
+    def sweep(self) -> None:
+        """Let go of points that are too old, or too many for this machine."""
+        swept = self.retention.sweep(self._context.clock.now(), self._context.switches.point_bytes_kept)
+        if swept.dropped:
+            self._context.journal.forget(POINTS, swept.before)
 
     @property
     def _project(self) -> str:

@@ -1,10 +1,15 @@
 """All time series and metric descriptors of the project, in memory."""
 
+from collections.abc import Iterator, Sequence
+
 from google.api import metric_pb2, monitored_resource_pb2
 
 from .model import KINDS, VALUE_TYPES, Distributions, Points, Series
 
 __all__ = ["Distributions", "MetricStore", "Points", "Series"]
+
+# A series without its points: labels, identity, its place in two dicts (measured with 100,000 series).
+_SERIES_BYTES = 2_500
 
 _Identity = tuple[frozenset[tuple[str, str]], str, frozenset[tuple[str, str]]]
 
@@ -34,6 +39,31 @@ class MetricStore:
 
     def series(self, metric_type: str) -> list[Series]:
         return list(self._series.get(metric_type, {}).values())
+
+    def every(self) -> Iterator[Series]:
+        """All series of all metrics."""
+        for known in list(self._series.values()):
+            yield from list(known.values())
+
+    @property
+    def nbytes(self) -> int:
+        """What all points take in memory."""
+        return sum(series.nbytes + _SERIES_BYTES for series in self.every())
+
+    @property
+    def size(self) -> int:
+        """How many points there are."""
+        return sum(series.size for series in self.every())
+
+    def forget(self, series: Sequence[Series]) -> None:
+        """Drop series that have no points left."""
+        if not series:
+            return
+        gone = {id(each) for each in series}
+        for known in self._series.values():
+            for identity in [identity for identity, each in known.items() if id(each) in gone]:
+                del known[identity]
+        self.by_bytes = {key: each for key, each in self.by_bytes.items() if id(each) not in gone}
 
     def find(self, metric: metric_pb2.Metric, resource: monitored_resource_pb2.MonitoredResource) -> Series | None:
         return self._series.get(metric.type, {}).get(_identity(metric, resource))

@@ -1,28 +1,26 @@
 """CreateTimeSeries: rules, journal, store."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from google.api import distribution_pb2, label_pb2, metric_pb2
+from google.cloud import monitoring_v3
 
 from ..clock import NANOS
+from ..journal import MemoryJournal
 from ..names import require_project
 from ..project import Context
 from ..status import invalid_field, missing_field
 from . import write_rules as rules
 from .model import KINDS, Series
+from .point_columns import Loader, Written, named, packed, read_name
 from .store import MetricStore
 from .write_errors import Rejection, partial_failure
 from .write_rules import Refused
 
 POINTS = "monitoring.points"
+SERIES = "monitoring.series"
+_TimeSeries = monitoring_v3.TimeSeries.pb()
 _GAUGE = KINDS.GAUGE
-
-
-class _Planned(NamedTuple):
-    series: Series
-    start: int
-    end: int
-    value: Any
 
 
 class Writer:
@@ -31,11 +29,14 @@ class Writer:
     def __init__(self, context: Context, store: MetricStore) -> None:
         self._context = context
         self._store = store
+        self._loader = Loader()
+        self._series_named = 0
 
-    def write(self, request: Any, *, service: bool = False) -> None:
+    def write(self, request: Any, *, service: bool = False, otlp: bool = False) -> None:
         """Store the points of a request (CreateTimeSeriesRequest).
 
-        `service` is for metrics of Google's own services: any domain, any resource, DELTA too.
+        `service` is for metrics of Google's own services: any domain, any resource, DELTA too. `otlp` is for series
+        that the Telemetry API made: types and DELTA as it makes them, labels with dots.
 
         Raises:
             ApiError: INVALID_ARGUMENT; its CreateTimeSeriesSummary counts what was written all the same.
@@ -49,8 +50,8 @@ class Writer:
         if total > rules.MAX_SERIES:
             why = f"A maximum of {rules.MAX_SERIES} TimeSeries can be written in a single request."
             raise invalid_field("timeSeries", why)
-        call = _Call(self._context, self._store, service=service)
-        planned: list[_Planned] = []
+        call = _Call(self._context, self._store, service=service or otlp, otlp=otlp)
+        planned: list[Written] = []
         rejections: list[Rejection] = []
         for index, series in enumerate(request.time_series):
             try:
@@ -58,29 +59,48 @@ class Writer:
             except Refused as refused:
                 rejections.append(Rejection(index, series, refused))
         if planned:
-            self._context.journal.append(POINTS, _accepted(request, rejections).SerializeToString())
+            self._journal(call, planned)
         for point in planned:
             _store(point)
         if rejections:
-            raise partial_failure(rejections, total)
+            raise partial_failure(rejections, total, old=self._context.switches.old_write_errors)
 
-    def restore(self, request: Any) -> None:
-        """Store the points of a journalled request without asking the rules again."""
-        call = _Call(self._context, self._store, service=True)
-        for series in request.time_series:
-            _store(call.admit_again(series))
+    def restore(self, kind: str, record: bytes) -> bool:
+        """Take a journalled record without asking the rules again; false when it is not about points."""
+        if kind == POINTS:
+            self._loader.read(record)
+            return True
+        if kind == SERIES:
+            series_id, header = read_name(record)
+            call = _Call(self._context, self._store, service=True)
+            series = call.admit_again(_TimeSeries.FromString(header))
+            series.journal_id = series_id
+            self._loader.series[series_id] = series
+            self._series_named = max(self._series_named, series_id)
+            return True
+        return False
+
+    def settle(self) -> None:
+        """Store the points that `restore` took."""
+        self._loader.finish()
+        self._loader.series.clear()
+
+    def _journal(self, call: "_Call", points: list[Written]) -> None:
+        journal = self._context.journal
+        if isinstance(journal, MemoryJournal):
+            return
+        new = {id(point.series): point.series for point in points if not point.series.journal_id}
+        for series in [*new.values(), *(series for series in call.admitted if id(series) not in new)]:
+            if not series.journal_id:
+                self._series_named += 1
+                series.journal_id = self._series_named
+            descriptor = self._store.descriptor(series.metric_type)
+            assert descriptor is not None
+            journal.append(SERIES, named(series, descriptor))
+        journal.append(POINTS, packed(points), max(point.end for point in points))
 
 
-def _accepted(request: Any, rejections: list[Rejection]) -> Any:
-    if not rejections:
-        return request
-    refused = {rejection.place for rejection in rejections}
-    kept = type(request)(name=request.name)
-    kept.time_series.extend(series for index, series in enumerate(request.time_series) if index not in refused)
-    return kept
-
-
-def _store(point: _Planned) -> None:
+def _store(point: Written) -> None:
     series, start, end, value = point
     if isinstance(value, str):
         series.append_text(start, end, value)
@@ -93,16 +113,20 @@ def _store(point: _Planned) -> None:
 class _Call:
     """What one call has to remember between its series."""
 
-    def __init__(self, context: Context, store: MetricStore, *, service: bool) -> None:
+    def __init__(self, context: Context, store: MetricStore, *, service: bool, otlp: bool = False) -> None:
         self._project = context.project_id
         self._store = store
         self._service = service
+        self._otlp = otlp
         self._now = context.clock.now()
         self._gap = round(context.switches.minimum_gap_seconds * NANOS)
+        self._prometheus_gap = round(context.switches.prometheus_gap_seconds * NANOS)
         self._seen: set[int] = set()
         self._created: set[str] = set()
+        self.admitted: list[Series] = []
+        """Series that were found by their labels: they, or what their TimeSeries says of the metric, may be new."""
 
-    def plan(self, wanted: Any) -> _Planned:
+    def plan(self, wanted: Any) -> Written:
         """The point of one TimeSeries, once no rule refuses it."""
         metric, resource = wanted.metric, wanted.resource
         key = metric.SerializeToString(deterministic=True) + resource.SerializeToString(deterministic=True)
@@ -135,28 +159,26 @@ class _Call:
             raise Refused(why, field="")
         self._seen.add(id(series))
         if series.size:
-            rules.check_order(series, start or end, end, self._gap)
-        return _Planned(series, start or end, end, value)
+            gap = self._gap
+            if self._prometheus_gap and series.metric_type.startswith("prometheus.googleapis.com/"):
+                gap = self._prometheus_gap
+            rules.check_order(series, start or end, end, gap)
+        return Written(series, start or end, end, value)
 
-    def admit_again(self, stored: Any) -> _Planned:
-        """The point of a TimeSeries from the journal."""
-        point = stored.points[0]
-        field = point.value.WhichOneof("value")
+    def admit_again(self, stored: Any) -> Series:
+        """The series that the header of a TimeSeries names."""
         key = stored.metric.SerializeToString(deterministic=True) + stored.resource.SerializeToString(
             deterministic=True
         )
-        series = self._store.by_bytes.get(key) or self._admit(
-            stored, self._store.descriptor(stored.metric.type), rules.VALUE_TYPE_OF[field], key
-        )
-        start, end = _times(point.interval)
-        return _Planned(series, start or end, end, getattr(point.value, field))
+        return self._admit(stored, self._store.descriptor(stored.metric.type), stored.value_type, key)
 
     def _check_identity(self, wanted: Any, descriptor: metric_pb2.MetricDescriptor | None, value_type: int) -> None:
         metric = wanted.metric
         if not self._service:
             rules.check_type(metric.type)
+        if self._otlp or not self._service:
             rules.check_resource(wanted.resource)
-        rules.check_labels(metric.labels.items())
+        rules.check_labels(metric.labels.items(), dots=self._otlp)
         if descriptor is None:
             if not self._service:
                 rules.check_new_metric(metric.type, wanted.metric_kind or _GAUGE, value_type)
@@ -190,6 +212,7 @@ class _Call:
         )
         series = self._store.find_or_create(metric, wanted.resource, self._project)
         self._store.by_bytes[key] = series
+        self.admitted.append(series)
         return series
 
 

@@ -20,14 +20,15 @@ class Rejection(NamedTuple):
     refused: Refused
 
 
-def partial_failure(rejections: Sequence[Rejection], total: int) -> ApiError:
+def partial_failure(rejections: Sequence[Rejection], total: int, *, old: bool = False) -> ApiError:
     """INVALID_ARGUMENT with a CreateTimeSeriesSummary; the other series of the call are written.
 
     Shape: open-telemetry/opentelemetry-collector-contrib#31507; the form of the parts:
     GoogleCloudPlatform/opentelemetry-operations-python#431. A call with one series gets the bare sentence about its
-    field (Stackdriver/stackdriver-prometheus-sidecar#251).
+    field (Stackdriver/stackdriver-prometheus-sidecar#251). `old`: the form of 2020 to 2024
+    (micrometer-metrics/micrometer#2160, GoogleCloudPlatform/prometheus-engine#823).
     """
-    parts = _parts(rejections)
+    parts = _parts(rejections, old=old)
     if total == 1 and rejections[0].refused.field is not None:
         message = parts[0]
     else:
@@ -39,7 +40,7 @@ def partial_failure(rejections: Sequence[Rejection], total: int) -> ApiError:
     return ApiError(Code.INVALID_ARGUMENT, message, summary)
 
 
-def _parts(rejections: Sequence[Rejection]) -> list[str]:
+def _parts(rejections: Sequence[Rejection], *, old: bool) -> list[str]:
     parts: list[str] = []
     groups: dict[tuple[str, str], list[Rejection]] = {}
     for rejection in rejections:
@@ -53,9 +54,14 @@ def _parts(rejections: Sequence[Rejection]) -> list[str]:
             groups.setdefault((refused.reason, _resource(rejection.series)), []).append(rejection)
     for (reason, resource), group in groups.items():
         metric = group[0].series.metric
+        places = _ranges([rejection.place for rejection in group])
+        if old:
+            shown = ",".join(f"{key}:{value}" for key, value in sorted(metric.labels.items()))
+            parts.append(f"{reason}: {resource} timeSeries[{places}]: {metric.type}{{{shown}}}")
+            continue
         labels = ", ".join(f'"{key}": "{value}"' for key, value in sorted(metric.labels.items()))
         parts.append(
-            f"timeSeries[{_ranges([rejection.place for rejection in group])}] "
+            f"timeSeries[{places}] "
             f'(example metric.type="{metric.type}", metric.labels={{{labels}}}): '
             f"write for resource={resource} failed with: {reason}"
         )

@@ -31,6 +31,7 @@ _NEWEST = 300 * NANOS
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.\-]+)+")
 _MAX_TYPE = 200
 _LABEL_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DOTTED_LABEL_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _MAX_LABEL_KEY = 100
 _MAX_LABEL_VALUE = 1024
 _MAX_LABELS = 30
@@ -73,9 +74,11 @@ def check_type(metric_type: str) -> None:
         raise Refused(why, field=".metric.type", value=metric_type)
 
 
-def check_labels(labels: Iterable[tuple[str, str]]) -> None:
+def check_labels(labels: Iterable[tuple[str, str]], *, dots: bool = False) -> None:
+    """Keys and values; `dots` lets keys hold dots (docs.cloud.google.com/stackdriver/docs/otlp-metrics/overview)."""
+    allowed = _DOTTED_LABEL_KEY if dots else _LABEL_KEY
     for key, value in labels:
-        if len(key) > _MAX_LABEL_KEY or _LABEL_KEY.fullmatch(key) is None:
+        if len(key) > _MAX_LABEL_KEY or allowed.fullmatch(key) is None:
             why = f"A label key is a letter and up to {_MAX_LABEL_KEY - 1} letters, digits and underscores."
             raise Refused(why, field=".metric.labels", value=key)
         if len(value) > _MAX_LABEL_VALUE:
@@ -257,6 +260,15 @@ def check_bucket_counts(counts: int, allowed: int) -> None:
         )
 
 
+# The published types that Monitoring knows what to do with (google/monitoring/v3/span_context.proto and
+# dropped_labels.proto); StringValue is the example of google/api/distribution.proto, "a string".
+_ATTACHMENTS = (
+    "google.monitoring.v3.SpanContext",
+    "google.monitoring.v3.DroppedLabels",
+    "google.protobuf.StringValue",
+)
+
+
 def _check_exemplars(value: distribution_pb2.Distribution) -> None:
     values = [exemplar.value for exemplar in value.exemplars]
     if values != sorted(values):
@@ -265,6 +277,9 @@ def _check_exemplars(value: distribution_pb2.Distribution) -> None:
         types = [attachment.type_url for attachment in exemplar.attachments]
         if len(types) != len(set(types)):
             raise _distribution("An exemplar has at most one attachment of each type.")
+        for name in types:
+            if name.rpartition("/")[2] not in _ATTACHMENTS:
+                raise _distribution(f"The exemplar attachment {name} is not one of {', '.join(_ATTACHMENTS)}.")
 
 
 def _distribution(why: str) -> Refused:

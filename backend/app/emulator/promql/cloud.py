@@ -18,7 +18,7 @@ from .mapping import (
     base_name,
     series_labels,
 )
-from .model import NAME, Floats, Labels, Matcher, QueryError, Sampled, Times, label_filter
+from .model import NAME, Floats, Labels, Mask, Matcher, QueryError, Sampled, Times, label_filter
 
 _NANOS_PER_MILLI = 1_000_000
 _FOREVER = 2**62  # nanoseconds that int64 still holds
@@ -63,10 +63,11 @@ class CloudSource:
         bounds = label_filter([matcher for matcher in matchers if matcher.label == "le"])
         selected: list[Sampled] = []
         for each in series:
-            labels = {
-                NAME: found.name,
-                **series_labels(each.metric_labels, each.resource_labels, each.resource_type),
-            }
+            known = each.promql_labels
+            if known is None:
+                # A series never changes its labels, and every query reads them.
+                known = each.promql_labels = series_labels(each.metric_labels, each.resource_labels, each.resource_type)
+            labels = {NAME: found.name, **known}
             if each.value_type == "STRING" or not rest(labels):
                 continue
             points = _window(each, start, end)
@@ -176,10 +177,14 @@ def _sampled(series: Series, points: Points, labels: Labels, start: int, values:
     times: Times = points.ends // _NANOS_PER_MILLI
     if series.kind == "DELTA":
         times, values = _running(points, times, values, start)
-    if len(times) > 1 and not (np.diff(times) > 0).all():
-        last = np.append(np.diff(times) > 0, True)  # two points in one millisecond: the later one counts
-        times, values = times[last], values[last]
-    return Sampled(labels, times, values)
+    last = _last_of_millisecond(times)
+    return Sampled(labels, times, values) if last is None else Sampled(labels, times[last], values[last])
+
+
+def _last_of_millisecond(times: Times) -> Mask | None:
+    """Of two points in one millisecond the later one counts; None when there are none."""
+    rising = times[1:] > times[:-1]
+    return None if rising.all() else np.append(rising, True)
 
 
 def _running(points: Points, times: Times, values: Floats, start: int) -> tuple[Times, Floats]:
@@ -199,9 +204,14 @@ def _buckets(
     assert distributions is not None
     below = np.cumsum(distributions.buckets, axis=1)
     bounds = [*(general(float(bound)) for bound in distributions.bounds), "+Inf"]
+    # One array of times for all buckets: what reads them sees at once that they are the same.
+    times: Times = points.ends // _NANOS_PER_MILLI
+    plain = series.kind != "DELTA" and _last_of_millisecond(times) is None
     for column, bound in enumerate(bounds):
         if not wanted({"le": bound}):
             continue
         # a distribution without buckets still tells how much there was
         counts = distributions.counts if bound == "+Inf" else below[:, column]
-        yield _sampled(series, points, {**labels, "le": bound}, start, counts.astype(np.float64))
+        values = counts.astype(np.float64)
+        with_bound = {**labels, "le": bound}
+        yield Sampled(with_bound, times, values) if plain else _sampled(series, points, with_bound, start, values)

@@ -12,8 +12,11 @@ from .model import Labels
 Part = Literal["", "_bucket", "_sum", "_count"]
 
 PROMETHEUS: Final = "prometheus.googleapis.com/"
-# How Managed Service for Prometheus stores a metric, by the kind its target told.
-SUFFIXES: Final = ("counter", "gauge", "histogram", "summary", "summary:counter", "unknown", "unknown:counter")
+# How Managed Service for Prometheus stores a metric, by the kind its target told; the deltas are OTLP's.
+SUFFIXES: Final = (
+    *("counter", "gauge", "histogram", "summary", "summary:counter", "unknown", "unknown:counter"),
+    *("delta", "histogram:delta"),
+)
 DISTRIBUTION_PARTS: Final[tuple[Part, ...]] = ("_bucket", "_sum", "_count")
 MONITORED_RESOURCE: Final = "monitored_resource"
 

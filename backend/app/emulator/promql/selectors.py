@@ -81,7 +81,7 @@ def _newest(selector: syntax.Selector, env: Environment, *, of_times: bool) -> V
     vector.present = np.empty((len(found), env.steps), dtype=bool)
     previous: Times | None = None
     for row, series in enumerate(found):
-        if previous is None or not np.array_equal(previous, series.times):
+        if previous is None or not (previous is series.times or np.array_equal(previous, series.times)):
             previous = series.times
             last = np.searchsorted(previous, times, side="right") - 1
             index = np.maximum(last, 0)
@@ -129,7 +129,7 @@ def ranges(found: list[Sampled], starts: Times, ends: Times, *, left_closed: boo
             continue
         groups = together.setdefault((len(series.times), int(series.times[0]), int(series.times[-1])), [])
         for group in groups:
-            if np.array_equal(group[0].times, series.times):
+            if group[0].times is series.times or np.array_equal(group[0].times, series.times):
                 group.append(series)
                 break
         else:

@@ -66,18 +66,21 @@ class Source:
     """In every insertId, so that a retry is no duplicate and two runs never collide."""
     _template: Any = field(init=False, repr=False, compare=False)
 
+    @property
+    def resource_labels(self) -> dict[str, str]:
+        """Of the monitored resource cloud_run_revision."""
+        return {
+            "project_id": self.project,
+            "service_name": self.service,
+            "revision_name": self.revision,
+            "location": self.region,
+            "configuration_name": self.service,
+        }
+
     def __post_init__(self) -> None:
         template = _ENTRY()
         template.resource.type = "cloud_run_revision"
-        template.resource.labels.update(
-            {
-                "project_id": self.project,
-                "service_name": self.service,
-                "revision_name": self.revision,
-                "location": self.region,
-                "configuration_name": self.service,
-            }
-        )
+        template.resource.labels.update(self.resource_labels)
         template.labels["instanceId"] = self.instance_id
         object.__setattr__(self, "_template", template)
 

@@ -5,7 +5,8 @@ import time
 from collections import deque
 from typing import Literal, NamedTuple
 
-Stream = Literal["stdout", "stderr"]
+# The request log is the platform's own, but takes the same way.
+Stream = Literal["stdout", "stderr", "requests"]
 
 # Cloud Logging takes entries up to 256 KiB; the platform cuts longer lines.
 LINE_BYTES = 256 * 1024

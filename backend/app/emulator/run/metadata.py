@@ -4,10 +4,11 @@ Google's client libraries find it through GCE_METADATA_HOST and take project, re
 """
 
 import base64
+import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -45,8 +46,11 @@ class MetadataServer:
     def __init__(self, instance: Instance) -> None:
         tree = _tree(instance)
 
+        self._closing = closing = threading.Event()
+
         class Handler(_Handler):
             metadata = tree
+            ending = closing
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -63,6 +67,7 @@ class MetadataServer:
         }
 
     def close(self) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -80,12 +85,13 @@ def _tree(instance: Instance) -> dict[str, Any]:
     number = instance.project_number
     return {
         "instance": {
+            "attributes": {},
             "id": instance.instance_id,
             "region": f"projects/{number}/regions/{instance.region}",
             "service-accounts": {"default": account, instance.email: account},
             "zone": f"projects/{number}/zones/{instance.region}-1",
         },
-        "project": {"numeric-project-id": str(number), "project-id": instance.project_id},
+        "project": {"attributes": {}, "numeric-project-id": str(number), "project-id": instance.project_id},
         "universe": {"universe-domain": "googleapis.com"},
     }
 
@@ -116,6 +122,7 @@ def _identity(instance: Instance, parameters: Parameters) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     metadata: dict[str, Any]
+    ending: threading.Event
     protocol_version = "HTTP/1.1"
     server_version = "Metadata Server for VM"  # the real one's name
     sys_version = ""
@@ -127,6 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, "computeMetadata/\n")
         elif self.headers.get("Metadata-Flavor") != "Google":
             self._answer(HTTPStatus.FORBIDDEN, "Missing Metadata-Flavor:Google header.")
+        elif "X-Forwarded-For" in self.headers:
+            # "rejects any requests that contain the header": such a request came through a proxy.
+            self._answer(HTTPStatus.FORBIDDEN, "Requests with the header X-Forwarded-For are refused.")
         elif url.path != _ROOT and not url.path.startswith(f"{_ROOT}/"):
             self._answer(HTTPStatus.NOT_FOUND, "Not found")
         else:
@@ -139,36 +149,68 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(HTTPStatus.NOT_FOUND, "Not found")
                 return
             node = node[key]
-        if not isinstance(node, dict):
-            self._value(node, parameters)
-        elif parameters.get("recursive", [""])[0].lower() == "true":
-            self._answer(HTTPStatus.OK, json.dumps(_listed(node)), "application/json")
+        if callable(node):
+            self._made(node, parameters)
+            return
+        as_json = _parameter(parameters, "recursive") == "true" and isinstance(node, dict)
+        shown = _parameter(parameters, "alt") or ("json" if as_json else "text")
+        if as_json or not isinstance(node, dict):
+            body = json.dumps(_listed(node)) if shown == "json" else "".join(_lines(_listed(node)))
         else:
-            listing = "".join(f"{key}/\n" if isinstance(node[key], dict) else f"{key}\n" for key in node)
-            self._answer(HTTPStatus.OK, listing)
+            shown = "text"
+            body = "".join(f"{key}/\n" if isinstance(node[key], dict) else f"{key}\n" for key in node)
+        etag = hashlib.blake2b(body.encode(), digest_size=8).hexdigest()
+        if _parameter(parameters, "wait_for_change") == "true":
+            self._wait(parameters, etag)
+        self._answer(HTTPStatus.OK, body, "application/json" if shown == "json" else "application/text", etag)
 
-    def _value(self, value: str | list[str] | _PerRequest, parameters: Parameters) -> None:
+    def _wait(self, parameters: Parameters, etag: str) -> None:
+        """Nothing here ever changes: until the time is up, unless the caller knew something else."""
+        known = _parameter(parameters, "last_etag")
+        if known in {"", etag}:
+            seconds = _parameter(parameters, "timeout_sec")
+            self.ending.wait(float(seconds) if seconds.isdecimal() else None)
+
+    def _made(self, make: _PerRequest, parameters: Parameters) -> None:
+        """Answer what is made per request: tokens, which have no ETag worth waiting for."""
         try:
-            answer = value(parameters) if callable(value) else value
+            answer = make(parameters)
         except BadRequest as error:
             self._answer(HTTPStatus.BAD_REQUEST, str(error))
             return
         if isinstance(answer, dict):
             self._answer(HTTPStatus.OK, json.dumps(answer), "application/json")
         else:
-            self._answer(HTTPStatus.OK, answer if isinstance(answer, str) else "".join(f"{item}\n" for item in answer))
+            self._answer(HTTPStatus.OK, answer)
 
-    def _answer(self, status: HTTPStatus, body: str, content_type: str = "application/text") -> None:
+    def _answer(self, status: HTTPStatus, body: str, content_type: str = "application/text", etag: str = "") -> None:
         encoded = body.encode()
         self.send_response(status)
         self.send_header("Metadata-Flavor", "Google")
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(encoded)))
+        if etag:
+            self.send_header("ETag", etag)
         self.end_headers()
         self.wfile.write(encoded)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name in the base class
         """Nothing: the terminal belongs to the command."""
+
+
+def _parameter(parameters: Parameters, name: str) -> str:
+    return parameters.get(name, [""])[0].lower()
+
+
+def _lines(node: Any, path: str = "") -> Iterator[str]:
+    """`alt=text`: one value is itself, a list a line each, a directory `path value` lines."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _lines(value, f"{path}/{key}".lstrip("/"))
+    elif isinstance(node, list):
+        yield from (f"{path}/{index} {item}\n" if path else f"{item}\n" for index, item in enumerate(node))
+    else:
+        yield f"{path} {node}\n" if path else str(node)
 
 
 def _listed(node: Any) -> Any:

@@ -3,25 +3,25 @@
 The contract is docs.cloud.google.com/run/docs/container-contract.
 """
 
+import contextlib
 import os
 import re
 import secrets
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ..project import Context
 from .lines import LineQueue
 from .metadata import Instance, MetadataServer
 from .reader import Echo, Reader
+from .served import PortTaken, Service, Serving
+from .stopper import Stopper
 
 if TYPE_CHECKING:
     from .shipper import Shipper
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 10.0
 _DELIVERY_SECONDS = 5.0
 _ECHO_SECONDS = 2.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_STEADY_SECONDS = 60.0  # who lived so long begins anew with short pauses
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it
 
 # Set on a laptop, never on Cloud Run: with them a service would not behave as it does there.
@@ -54,27 +56,63 @@ class RunOptions:
     port: int = 8080
     environment: Mapping[str, str] = field(default_factory=dict)
     emulator: str = "127.0.0.1:8085"
+    token: str = ""
     raw: bool = False
     colour: bool = False
     grace_seconds: float = GRACE_SECONDS
+    restart: bool = False
+    """Start the command again whenever it ends by itself."""
+    serving: Serving | None = None
+    """With a front that forwards requests and writes what the platform writes; None: the command alone."""
 
 
 def run(options: RunOptions) -> int:
     """Run a command to its end; its exit code, 128 + n when signal n ended it.
 
     Raises:
-        RunError: The port is taken, or the command cannot be started.
+        RunError: A port is taken, or the command cannot be started.
     """
     port = free_port(options.port)
-    context = Context()
-    instance = Instance(options.project, context.project_number, options.region, "00" + secrets.token_hex(48))
-    metadata = MetadataServer(instance)
-    stopper = _Stopper(options.grace_seconds)
+    with contextlib.ExitStack() as closing:
+        service = None
+        if options.serving is not None:
+            service = _service(options.serving, options.project)
+            closing.callback(lambda: sys.stderr.write(service.close()))
+        stopper = closing.enter_context(Stopper(options.grace_seconds))
+        if service is not None:
+            stopper.before_stop.append(service.stopping)
+            stopper.at_end.append(service.ended)
+        pause = _FIRST_PAUSE
+        while True:
+            began = time.monotonic()
+            code = _instance(options, port, stopper, service)
+            if stopper.asked or not options.restart:
+                return code
+            pause = _FIRST_PAUSE if time.monotonic() - began > _STEADY_SECONDS else pause
+            sys.stderr.write(f"cloudops run: the command ended with {code}; it starts again in {pause:g} s\n")
+            if not stopper.pause(pause):
+                return code
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _service(serving: Serving, project: str) -> Service:
     try:
-        with stopper:
-            child = _start(options, {**metadata.environment(), "PORT": str(port)})
-            stopper.child = child
-            return _follow(options, child, instance, stopper)
+        return Service(serving, project)
+    except PortTaken:
+        raise RunError(
+            f"Port {serving.listen} is taken. Choose another one with --listen PORT, or let the system choose:"
+            " --listen 0"
+        ) from None
+
+
+def _instance(options: RunOptions, port: int, stopper: Stopper, service: Service | None) -> int:
+    """One instance from its start to its end."""
+    instance = Instance(options.project, Context().project_number, options.region, "00" + secrets.token_hex(48))
+    metadata = MetadataServer(instance)
+    try:
+        child = _start(options, {**metadata.environment(), "PORT": str(port)})
+        stopper.child = child
+        return _follow(options, child, instance, stopper, service, port)
     finally:
         metadata.close()
 
@@ -137,12 +175,21 @@ def _start(options: RunOptions, extra: Mapping[str, str]) -> subprocess.Popen[by
         raise RunError(f"{options.command[0]} cannot be started: {error.strerror}.", _NOT_EXECUTABLE) from None
 
 
-def _follow(options: RunOptions, child: subprocess.Popen[bytes], instance: Instance, stopper: "_Stopper") -> int:
+def _follow(  # noqa: PLR0917  # called once
+    options: RunOptions,
+    child: subprocess.Popen[bytes],
+    instance: Instance,
+    stopper: Stopper,
+    service: Service | None,
+    port: int,
+) -> int:
     assert child.stdout is not None
     assert child.stderr is not None
     to_ship, to_show = LineQueue(), LineQueue(lines=5_000, size=8 * 2**20)
     reader = Reader(child.stdout, child.stderr, [to_ship, to_show])
     echo = Echo(to_show, raw=options.raw, colour=options.colour)
+    if service is not None:
+        service.begin(child, port, instance.instance_id)
 
     # gRPC and protobuf take half a second to load: meanwhile the command is starting too.
     from .agent import Source  # noqa: PLC0415  # see above
@@ -156,7 +203,9 @@ def _follow(options: RunOptions, child: subprocess.Popen[bytes], instance: Insta
         instance_id=instance.instance_id,
         run_id=f"{time.time_ns():x}",
     )
-    shipper = Shipper(to_ship, source, options.emulator)
+    shipper = Shipper(to_ship, source, options.emulator, options.token)
+    if service is not None:
+        service.connect(source, options.emulator, options.token)
     exit_code = stopper.wait()
     reader.finish()
     echo.finish(_ECHO_SECONDS)
@@ -176,66 +225,6 @@ def _summary(options: RunOptions, reader: Reader, shipper: "Shipper", dropped: i
                 "\nStart one with: cloudops up (another address: CLOUDOPS_EMULATOR_HOST, another project: --project)"
             )
     return text + "\n"
-
-
-class _Stopper:
-    """Passes SIGTERM, SIGINT and SIGHUP (a closed terminal) on as SIGTERM, and kills when the grace period is over."""
-
-    def __init__(self, grace_seconds: float) -> None:
-        self.child: subprocess.Popen[bytes] | None = None
-        self._grace_seconds = grace_seconds
-        self._timer: threading.Timer | None = None
-        self._asked = False
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._forget()
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
-
-    def wait(self) -> int:
-        """The exit code of the command, when it and all it started in its process group are gone."""
-        child = self.child
-        assert child is not None
-        if self._asked:
-            self._stop(child)
-        # Not reaped yet, its process group cannot be another's: what it left behind can be killed safely.
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        self._kill_group(child)
-        self._forget()
-        code = child.wait()
-        return 128 - code if code < 0 else code
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._asked:
-            self._asked = True
-            if self.child is not None:
-                self._stop(self.child)
-
-    def _stop(self, child: subprocess.Popen[bytes]) -> None:
-        if self._timer is None:
-            self._timer = threading.Timer(self._grace_seconds, self._kill_group, [child])
-            self._timer.daemon = True
-            self._timer.start()
-            # Not child.send_signal, which may reap it behind the back of wait().
-            os.kill(child.pid, signal.SIGTERM)
-
-    def _forget(self) -> None:
-        """From here on the process id may be another's."""
-        self.child = None
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _kill_group(self, child: subprocess.Popen[bytes]) -> None:
-        try:
-            os.killpg(child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return
 
 
 def default_service() -> str:

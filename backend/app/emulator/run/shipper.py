@@ -32,12 +32,14 @@ class Shipper:
     A write whose answer was lost is repeated with the same insertIds and timestamps, which Cloud Logging takes as one.
     """
 
-    def __init__(self, queue: LineQueue, source: Source, address: str) -> None:
+    def __init__(self, queue: LineQueue, source: Source, address: str, token: str = "") -> None:
         self.written = 0
         self.refused = 0
         self.problem = ""
         self._queue = queue
         self._source = source
+        # What `cloudops up --token` asks for.
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         # Retries are ours: gRPC's own pause between two attempts to connect grows to two minutes.
         options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
         self._channel = grpc.insecure_channel(address, options=options)
@@ -74,7 +76,7 @@ class Shipper:
         while True:
             try:
                 # Waiting for the channel would hide an emulator that is gone.
-                self._write(request, timeout=_CALL_SECONDS)
+                self._write(request, timeout=_CALL_SECONDS, metadata=self._metadata)
             except grpc.RpcError as error:
                 self.problem = f"{error.code().name}: {error.details()}"
                 if error.code() not in _TRANSIENT:

@@ -10,8 +10,10 @@ from google.rpc import status_pb2
 
 from ..clock import SystemClock
 from ..faults.plan import Faults
-from ..status import ApiError, unimplemented
+from ..status import ApiError, Code, unimplemented
+from .caller import HEADER, quota_project
 from .failures import internal_error
+from .guard import UNAUTHENTICATED, is_token
 from .limits import MAX_BODY_BYTES
 from .methods import Method, Services, methods
 
@@ -25,10 +27,27 @@ _OPTIONS = (
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
-def make_server(services: Services, faults: Faults | None = None) -> grpc.aio.Server:
-    server = grpc.aio.server(options=_OPTIONS)
+def make_server(services: Services, faults: Faults | None = None, *, token: str | None = None) -> grpc.aio.Server:
+    """With a token, calls must carry it as `authorization: Bearer <token>`."""
+    server = grpc.aio.server(options=_OPTIONS, interceptors=[] if token is None else [_Token(token)])
     server.add_generic_rpc_handlers((_Handlers(services, faults or Faults(SystemClock())),))
     return server
+
+
+class _Token(grpc.aio.ServerInterceptor):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        given = next((text for key, text in handler_call_details.invocation_metadata if key == "authorization"), "")
+        if isinstance(given, str) and is_token(given, self._token):
+            return await continuation(handler_call_details)
+        error = ApiError(Code.UNAUTHENTICATED, UNAUTHENTICATED)
+        return grpc.stream_stream_rpc_method_handler(_refuse_with(error))
 
 
 class _Handlers(grpc.GenericRpcHandler):
@@ -58,7 +77,12 @@ def _serialize(reply: Message) -> bytes:
 def _unary(
     method: Method, call: Callable[[Any], Message], faults: Faults
 ) -> Callable[[Message, Context], Awaitable[Message]]:
+    # OTLP has no field for the project; reading metadata costs the other calls time.
+    asks_caller = method.service.startswith("opentelemetry.")
+
     async def answer(request: Message, context: Context) -> Message:
+        if asks_caller:
+            quota_project.set(_metadata(context, HEADER))
         try:
             reply: Message = await faults.around(method.full_name, call, request)
         except ApiError as error:
@@ -68,6 +92,13 @@ def _unary(
         return reply
 
     return answer
+
+
+def _metadata(context: Context, key: str) -> str:
+    for name, value in context.invocation_metadata() or ():
+        if name == key:
+            return value if isinstance(value, str) else value.decode(errors="replace")
+    return ""
 
 
 def _stream(
@@ -87,8 +118,12 @@ def _stream(
 
 
 def _refuse(full_name: str) -> Callable[[AsyncIterator[bytes], Context], Awaitable[None]]:
+    return _refuse_with(unimplemented(full_name.replace("/", ".")))
+
+
+def _refuse_with(error: ApiError) -> Callable[[AsyncIterator[bytes], Context], Awaitable[None]]:
     async def answer(_requests: AsyncIterator[bytes], context: Context) -> None:
-        await _abort(context, unimplemented(full_name.replace("/", ".")))
+        await _abort(context, error)
 
     return answer
 

@@ -1,9 +1,11 @@
 """Keeps web pages of strangers away from an emulator that listens on this machine only."""
 
+import hmac
 import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..status import ApiError, Code
@@ -45,6 +47,56 @@ class LoopbackGuard:
                 await error_response(error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+
+# Google's own sentence for a missing or wrong credential (cloud.google.com/apis/design/errors).
+UNAUTHENTICATED = (
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
+    "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
+_COOKIE = "cloudops_token"
+
+
+def is_token(given: str, token: str) -> bool:
+    """Whether an Authorization header carries the token; takes as long for a wrong one as for the right one."""
+    scheme, _, credential = given.partition(" ")
+    same = hmac.compare_digest(credential.strip().encode(), token.encode())
+    return same and scheme.lower() == "bearer"
+
+
+class TokenGuard:
+    """Refuses requests without the token.
+
+    Programs send it as `Authorization: Bearer`; a person opens `/?token=...` once, and the browser keeps it as a cookie
+    that pages of other sites cannot make it send.
+    """
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        if is_token(request.headers.get("authorization", ""), self._token) or self._is_ours(
+            request.cookies.get(_COOKIE, "")
+        ):
+            await self.app(scope, receive, send)
+        elif request.method == "GET" and self._is_ours(request.query_params.get("token", "")):
+            answer = RedirectResponse(str(request.url.remove_query_params("token").replace(scheme="", netloc="")), 303)
+            answer.set_cookie(_COOKIE, self._token, httponly=True, samesite="strict")
+            # The address with the token must not become the Referer of what the page loads.
+            answer.headers["Referrer-Policy"] = "no-referrer"
+            await answer(scope, receive, send)
+        else:
+            refusal = error_response(ApiError(Code.UNAUTHENTICATED, UNAUTHENTICATED))
+            refusal.headers["WWW-Authenticate"] = "Bearer"
+            await refusal(scope, receive, send)
+
+    def _is_ours(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self._token.encode())
 
 
 def _host_of(url: str) -> str:

@@ -1,5 +1,6 @@
 """Google's JSON on the wire: bodies in, replies and errors out."""
 
+import asyncio
 import zlib
 from typing import Any
 
@@ -8,8 +9,8 @@ from google.protobuf import any_pb2, json_format
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..status import ApiError, invalid
-from .limits import MAX_BODY_BYTES
+from ..status import ApiError, Code, invalid
+from .limits import MAX_BODY_BYTES, MAX_BODY_SECONDS
 
 
 def json_response(value: Any, status: int = 200, *, pretty: bool = True) -> Response:
@@ -38,7 +39,7 @@ async def read_json(request: Request) -> Any:
     Raises:
         ApiError: INVALID_ARGUMENT for a body that is too large, wrongly compressed or no JSON.
     """
-    body = await _read(request)
+    body = await read_body(request)
     if not body.strip():
         return {}
     try:
@@ -47,19 +48,30 @@ async def read_json(request: Request) -> Any:
         raise invalid(f"Invalid JSON payload received. {str(error).capitalize()}.") from error
 
 
-async def _read(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """The body, unpacked.
+
+    Raises:
+        ApiError: INVALID_ARGUMENT for one that is too large or wrongly compressed.
+    """
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in {"identity", "gzip"}:
         raise invalid(f'Content-Encoding "{encoding}" is not understood: send gzip or nothing.')
     inflate = zlib.decompressobj(16 + zlib.MAX_WBITS) if encoding == "gzip" else None
     parts: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        part = _inflate(inflate, chunk, MAX_BODY_BYTES - size + 1) if inflate else chunk
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise invalid(f"Request payload size exceeds the limit: {MAX_BODY_BYTES} bytes.")
-        parts.append(part)
+    try:
+        async with asyncio.timeout(MAX_BODY_SECONDS):
+            async for chunk in request.stream():
+                part = _inflate(inflate, chunk, MAX_BODY_BYTES - size + 1) if inflate else chunk
+                size += len(part)
+                if size > MAX_BODY_BYTES:
+                    raise invalid(f"Request payload size exceeds the limit: {MAX_BODY_BYTES} bytes.")
+                parts.append(part)
+    except TimeoutError:
+        raise ApiError(
+            Code.DEADLINE_EXCEEDED, f"The request's body did not arrive within {MAX_BODY_SECONDS:g} seconds."
+        ) from None
     if inflate and size and not inflate.eof:
         raise invalid("The gzip body ends too early.")
     return b"".join(parts)

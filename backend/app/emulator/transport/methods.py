@@ -2,19 +2,25 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Importing the clients' types registers every message of the table in protobuf's pool.
 import google.cloud.errorreporting_v1beta1.types
 import google.cloud.logging_v2.types
 import google.cloud.monitoring_dashboard_v1.types
 import google.cloud.monitoring_v3.types
+import google.cloud.trace_v1.types
+import google.cloud.trace_v2.types
+from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pool, empty_pb2, message_factory
 from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 _TABLE = Path(__file__).with_name("methods.json")
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -27,8 +33,14 @@ REGISTERED = (
     google.cloud.logging_v2.types,
     google.cloud.monitoring_dashboard_v1.types,
     google.cloud.monitoring_v3.types,
+    google.cloud.trace_v1.types,
+    google.cloud.trace_v2.types,
+    iam_policy_pb2,
     operations_pb2,
     empty_pb2,
+    logs_service_pb2,
+    metrics_service_pb2,
+    trace_service_pb2,
 )
 
 
@@ -61,12 +73,29 @@ class Method(NamedTuple):
         return _WORD.sub("_", self.name).lower()
 
 
+class RestMethod(NamedTuple):
+    """A method whose messages come with no package that the emulator installs: it is answered over REST alone."""
+
+    service: str
+    name: str
+    http: tuple[HttpRule, ...]
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.service}.{self.name}"
+
+    @property
+    def attribute(self) -> str:
+        return _WORD.sub("_", self.name).lower()
+
+
 def message_class(full_name: str) -> type[Message]:
     return message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(full_name))
 
 
 @cache
 def methods() -> tuple[Method, ...]:
+    """The methods of both wires."""
     return tuple(
         Method(
             service,
@@ -75,8 +104,34 @@ def methods() -> tuple[Method, ...]:
             message_class(facts["response"]),
             facts["streams"][0],
             facts["streams"][1],
-            tuple(HttpRule(*rule) for rule in facts["http"]),
+            _rules(facts),
         )
-        for service, table in json.loads(_TABLE.read_text(encoding="utf-8")).items()
-        for name, facts in table.items()
+        for service, name, facts in _table()
+        if _is_known(facts)
     )
+
+
+@cache
+def rest_methods() -> tuple[RestMethod, ...]:
+    """The methods of the REST wire alone."""
+    return tuple(RestMethod(service, name, _rules(facts)) for service, name, facts in _table() if not _is_known(facts))
+
+
+def _table() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for service, table in json.loads(_TABLE.read_text(encoding="utf-8")).items():
+        for name, facts in table.items():
+            yield service, name, facts
+
+
+def _rules(facts: dict[str, Any]) -> tuple[HttpRule, ...]:
+    return tuple(HttpRule(*rule) for rule in facts["http"])
+
+
+def _is_known(facts: dict[str, Any]) -> bool:
+    pool = descriptor_pool.Default()
+    try:
+        pool.FindMessageTypeByName(facts["request"])
+        pool.FindMessageTypeByName(facts["response"])
+    except KeyError:
+        return False
+    return True

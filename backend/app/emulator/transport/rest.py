@@ -12,11 +12,11 @@ from starlette.routing import Route
 
 from ..clock import SystemClock
 from ..faults.plan import Faults
-from ..status import ApiError, Code, unimplemented
+from ..status import ApiError, Code, invalid, unimplemented
 from .binding import INTEGER_ENUMS, bind_query, parse_into
 from .failures import internal_error
 from .json_wire import error_response, json_response, read_json, wants_pretty
-from .methods import HttpRule, Method, Services, methods
+from .methods import HttpRule, Method, RestMethod, Services, methods, rest_methods
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -37,16 +37,17 @@ class JsonCall(NamedTuple):
 class Binding(NamedTuple):
     pattern: re.Pattern[str]
     rule: HttpRule
-    method: Method
+    method: Method | RestMethod
     service: object | None
 
 
 def rest_route(services: Services, faults: Faults | None = None) -> Route:
     """One route for all paths of the table; it comes last, because it also answers every unknown path."""
     injected = faults or Faults(SystemClock())
+    known: list[Method | RestMethod] = [*methods(), *rest_methods()]
     bindings = [
         Binding(_pattern(rule.template), rule, method, services.get(method.service))
-        for method in methods()
+        for method in known
         for rule in method.http
     ]
 
@@ -80,6 +81,8 @@ async def _call(request: Request, bindings: Iterable[Binding], faults: Faults) -
         return await _answer(binding, service, call, faults)
     except ApiError:
         raise
+    except RecursionError:
+        raise invalid("Invalid JSON payload received. The request is nested too deeply.") from None
     except Exception:  # noqa: BLE001  # a bug of ours must reach the client as INTERNAL, and stderr with its traceback
         raise internal_error(method.full_name) from None
 
@@ -90,7 +93,7 @@ async def _answer(binding: Binding, service: object | None, call: JsonCall, faul
     if raw is not None:
         return await faults.around(method.full_name, raw, call)
     answer: Callable[[Message], Message] | None = getattr(service, method.attribute, None)
-    if answer is None or method.client_streams or method.server_streams:
+    if isinstance(method, RestMethod) or answer is None or method.client_streams or method.server_streams:
         raise unimplemented(method.full_name)
     request = method.request()
     if binding.rule.body == "*":

@@ -5,7 +5,7 @@ import pytest
 import structlog
 
 from app.core import guard
-from app.core.monitoring_middleware import serve
+from app.core.monitoring_middleware import MonitoringMiddleware
 from support.service import observed
 
 
@@ -49,10 +49,4 @@ def service():
 def layer(service):
     """Puts the layer around an ASGI app."""
 
-    def around(app):
-        async def called(scope, receive, send):
-            await serve(service.observability, app, scope, receive, send)
-
-        return called
-
-    return around
+    return lambda app: MonitoringMiddleware(app, service.observability)

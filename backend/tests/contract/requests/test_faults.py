@@ -50,9 +50,11 @@ INCOMING: dict[str, list[dict[str, Any]]] = {
     "websocket": [{"type": "websocket.connect"}],
 }
 
-#: What is called by the app itself, or is the layer itself: a fault planted there is planted in the app.
+#: What is called by the app itself, or is the layer itself: a fault planted there is planted in the app. The
+#: interpreter calls the first one, at any moment, and lets nobody see what it raises.
 OUTSIDE = {
-    "serve",
+    "Collections.__call__",
+    "observed_call.<locals>.__call__",
     "_observed_class.<locals>.__call__",
     "Exchange.send",
     "Exchange.receive",
@@ -151,7 +153,7 @@ def broken(owner: Any, name: str, fault: Fault) -> Iterator[None]:
         fault.calls += 1
         raise InjectedError(name)
 
-    replacement: Any = property(fails) if isinstance(original, property) else fails
+    replacement: Any = property(fails, original.fset) if isinstance(original, property) else fails
     if isinstance(original, staticmethod | classmethod):
         replacement = type(original)(fails)
     places = [(owner, name)]

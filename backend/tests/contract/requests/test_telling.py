@@ -12,7 +12,7 @@ import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException
 
 from app.core import bind, get_logger
-from app.core.monitoring_middleware import serve
+from app.core.monitoring_middleware import MonitoringMiddleware
 from support.probe_app import make_app
 from support.probe_client import Connection, ask, http_scope, request, run
 from support.probe_server import watching
@@ -234,8 +234,10 @@ async def test_a_scope_that_lacks_what_servers_may_leave_out():
         for missing in ("client", "root_path", "server", "state", "http_version", "raw_path", "scheme"):
             scope = http_scope("/x")
             del scope[missing]
-            await serve(service.observability, app, scope, _silent, _swallow)
-        await serve(service.observability, app, {**http_scope("/x"), "client": None, "server": None}, _silent, _swallow)
+            await MonitoringMiddleware(app, service.observability)(scope, _silent, _swallow)
+        await MonitoringMiddleware(app, service.observability)(
+            {**http_scope("/x"), "client": None, "server": None}, _silent, _swallow
+        )
         assert {entry["outcome"] for entry in service.access} == {"ok"}
         assert len(service.access) == 8
 

@@ -75,7 +75,7 @@ async def test_a_log_call_inside_of_a_request():
 async def test_the_access_entry_and_a_log_call_share_their_keys():
     call, access = await _entries("/items/7")
     own = {"amount", "logging.googleapis.com/sourceLocation"}
-    assert set(call) - own == set(access) - {"cold_start", "httpRequest", "outcome", "time_to_first_byte"}
+    assert set(call) - own == set(access) - {"httpRequest", "outcome", "time_to_first_byte"}
     shared = {name for name in call if name in access} - {
         "time",
         "message",

@@ -216,3 +216,26 @@ def test_it_stands_before_an_output_and_lets_no_line_get_lost():
     assert lines[1].startswith("13:00:01.250 INFO     héllo  ".encode())
     assert lines[2:] == ["not an entry \\x1b[31m\ufffd\n".encode(), b"[1]\n"]
     assert all(line.count(b"\n") == 1 for line in lines)
+
+
+def test_frames_of_libraries_are_counted_and_where_it_was_raised_is_shown():
+    trace = (
+        "Traceback (most recent call last):\n"
+        '  File "/usr/lib/python3.11/site-packages/starlette/routing.py", line 1, in app\n    await app()\n'
+        '  File "/usr/lib/python3.11/asyncio/runners.py", line 2, in run\n    run()\n      ^^^\n'
+        '  File "/srv/shop/main.py", line 3, in read_item\n    prices[7]\n'
+        '  File "/usr/lib/python3.11/site-packages/prices/__init__.py", line 4, in __getitem__\n    raise KeyError(7)\n'
+        "KeyError: 7\n"
+    )
+    text = render_terminal({"message": "m", "severity": "ERROR", "stack_trace": trace}, colour=False)
+    assert "    Traceback (most recent call last):\n      ... 2 frames of libraries\n" in text
+    assert "routing.py" not in text
+    assert text.count("File") == 2
+    assert text.endswith("raise KeyError(7)\n    KeyError: 7")
+
+
+def test_a_stream_tells_its_first_byte_and_a_short_answer_does_not():
+    entry = {"severity": "INFO", "time_to_first_byte": "0.010000000s"}
+    for latency, told in (("0.012s", False), ("0.050s", False), ("3.0s", True)):
+        request = {"requestMethod": "GET", "requestUrl": "/", "status": 200, "latency": latency}
+        assert ("time_to_first_byte" in render_terminal({**entry, "httpRequest": request}, colour=False)) is told

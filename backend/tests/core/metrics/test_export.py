@@ -6,10 +6,11 @@ from google.cloud.monitoring_v3 import CreateTimeSeriesRequest
 
 from app.core.metrics import MetricsClient
 from app.core.metrics.cells import Store
+from app.core.metrics.encoding import CloudEncoding
 from app.core.metrics.export import Exporter
+from app.core.metrics.refusals import Refused
 from app.core.metrics.slot import Slot
 from app.core.metrics.target import Target
-from app.core.metrics.transport import Refused
 from support.provenance import known_from
 
 REQUEST = CreateTimeSeriesRequest.pb()
@@ -61,7 +62,7 @@ def store():
 
 def _exporter(store, hands, domain="prometheus", slot=None):
     target = Target("shop", "europe-west1", "__run__", "test", "items", "i-0", domain, "cloudops")
-    return Exporter(store, target, slot or Slot("0"), hands, gap=10)
+    return Exporter(store, CloudEncoding(target), slot or Slot("0"), hands, gap=10)
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ def test_the_wall_clock_set_back_writes_nothing_until_it_catches_up(store, hands
     hands.now -= 30 * SECOND
     counter.add()
     assert exporter.export(hands.write).series == 0
-    assert exporter.pending() == 1
+    assert len(exporter.pending()) == 1
     hands.now += 90 * SECOND
     exporter.export(hands.write)
     assert hands.points("cloudops_internal_errors_total") == [(0, 120, 2)]
@@ -195,9 +196,9 @@ def test_billed_samples_of_a_distribution_are_two_and_its_filled_buckets(store, 
 
 def test_what_was_written_is_no_longer_pending(store, hands, counter):
     exporter = _exporter(store, hands)
-    assert exporter.pending() == 0
+    assert exporter.pending() == []
     counter.add()
-    assert exporter.pending() == 1
+    assert len(exporter.pending()) == 1
     hands.now += 60 * SECOND
     exporter.export(hands.write)
-    assert exporter.pending() == 0
+    assert exporter.pending() == []

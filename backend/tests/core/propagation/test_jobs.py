@@ -78,7 +78,7 @@ def test_ids_are_made_where_none_are_given():
     with request_context() as two:
         pass
     assert len({one.request_id, two.request_id, one.trace.trace_id, two.trace.trace_id}) == 4
-    assert one.trace is one.trace
+    assert one.trace == one.trace
     assert one.route is None
     assert current.get() is None
 

@@ -268,7 +268,7 @@ def test_an_open_incident_goes_on_after_a_restart() -> None:
 
     again = Workbench()
     again.source.set(2, instance="a")
-    for kind, record in journal.records:
+    for kind, record in journal.kept:
         assert again.policies.restore(kind, record) or again.incidents.restore(kind, record)
     assert again.evaluate(60) == []
     assert [one.id for one in again.incidents.open()] == [opened.incident.id]
@@ -287,7 +287,7 @@ def test_threshold_incidents_and_known_series_go_on_after_a_restart() -> None:
     again = Workbench()
     again.clock.advance(1)
     write_point(again, 9, at=bench.clock.now())
-    for kind, record in journal.records:
+    for kind, record in journal.kept:
         if not kind.startswith("monitoring."):
             assert again.policies.restore(kind, record) or again.incidents.restore(kind, record)
     # Without data the incident stays (NO_OP), and the silence is counted from the last point.

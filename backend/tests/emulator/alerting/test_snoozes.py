@@ -146,7 +146,7 @@ def test_a_snooze_outlives_a_restart() -> None:
     policy = bench.create(promql_policy())
     create(bench, snooze_of(bench, policy.name))
     again = Workbench()
-    assert [again.snoozes.restore(kind, record) for kind, record in journal.records] == [False, True]
+    assert [again.snoozes.restore(kind, record) for kind, record in journal.kept] == [False, True]
     assert listed(again) == listed(bench)
     assert again.snoozes.is_snoozed(policy.name, {}, bench.clock.now())
     assert not again.snoozes.is_snoozed(policy.name, {}, bench.clock.now() + 3600 * NANOS)

@@ -87,7 +87,7 @@ def test_all_records_come_back_to_their_parts() -> None:
     first.evaluator.evaluate(first._context.clock.now())
 
     second = alerting(ManualClock(), source, Journalled())
-    for kind, record in journal.records:
+    for kind, record in journal.kept:
         second.restore(kind, record)
     assert second.policies.policies() == first.policies.policies()
     assert [one.id for one in second.incidents.open()] == [one.id for one in first.incidents.open()]

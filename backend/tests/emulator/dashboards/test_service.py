@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from google.cloud import monitoring_dashboard_v1
 
+from app.emulator.dashboards.raw import unknown_fields
 from app.emulator.dashboards.service import DashboardsService
 from app.emulator.journal import SqliteJournal
 from app.emulator.project import Context
@@ -47,7 +48,7 @@ def test_a_dashboard_is_kept_as_it_came(service: DashboardsService) -> None:
     assert content(created) == DASHBOARD
     assert service.get(created["name"]) == created
     assert created["name"].startswith("projects/demo/dashboards/")
-    assert service.unknown_fields(created["name"]) == [
+    assert unknown_fields(created) == [
         "mosaicLayout.tiles[0].widget.xyChart.dataSets[0].breakdowns",
         "mosaicLayout.tiles[0].widget.xyChart.displayHorizontal",
     ]

@@ -300,10 +300,31 @@ def test_the_oldest_entries_give_way(clock):
         clock.advance(1)
     assert texts(service) == ["3", "4", "5", "6", "7"]
     assert service.store.evicted == 3
-    small = LoggingService(Context(clock=clock, switches=Switches(log_bytes_kept=1000)))
+    small = LoggingService(Context(clock=clock, switches=Switches(log_bytes_kept=4000)))
     write(small, *({"textPayload": "x" * 300} for _ in range(8)))
     assert len(small.store) == 2
     assert small.store.evicted == 6
+
+
+@known_from(docs="https://docs.cloud.google.com/logging/docs/buckets#custom-retention")
+def test_entries_older_than_their_bucket_keeps_them_leave_memory_and_journal(tmp_path, clock):
+    journal = SqliteJournal(tmp_path / "journal.sqlite")
+    service = LoggingService(Context(clock=clock, journal=journal))
+    write(service, {"textPayload": "old"})
+    audit = "projects/demo/logs/cloudaudit.googleapis.com%2Factivity"
+    clock.advance(86_400)
+    write(service, {"textPayload": "audited", "logName": audit})
+    clock.advance(20 * 86_400)
+    write(service, {"textPayload": "new"})
+    clock.advance(10 * 86_400)
+    service.sweep()
+    assert texts(service) == ["audited", "new"]
+    assert (len(service.store), service.store.expired, service.store.evicted) == (2, 1, 0)
+    assert [b"old" in record.body for record in journal.records()] == [False, False]
+    clock.advance(25 * 86_400)
+    service.sweep()
+    assert texts(service) == ["audited"], "the bucket _Required keeps for 400 days"
+    journal.close()
 
 
 @our_choice("an acknowledged write survives kill -9 when there is a data directory")

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.emulator.status import ApiError, Code
+from app.emulator.status import ApiError
 from support.monitoring import COUNTER, GAUGE, LATENCY, Metrics, aggregation, count, latencies, one
 from support.provenance import known_from, our_choice
 
@@ -171,12 +171,25 @@ def test_an_aligner_that_does_not_fit_is_refused(series: dict[str, Any], aligner
     )
 
 
-def test_an_aligner_that_is_not_done_is_named() -> None:
+@known_from(proto=COMMON)
+def test_a_percent_change_compares_ten_minute_means_one_period_apart() -> None:
     metrics = Metrics()
-    metrics.write(one(1.0, 0))
-    with pytest.raises(ApiError, match=r"ALIGN_PERCENT_CHANGE") as caught:
-        metrics.read(GAUGE, -1, 0, aggregation=aggregation("ALIGN_PERCENT_CHANGE"))
-    assert caught.value.code == Code.UNIMPLEMENTED
+    for minute in range(21):
+        metrics.clock.advance(60)
+        metrics.write(one(10.0 if minute <= 10 else 20.0, minute * 60))
+    (found,) = metrics.read(GAUGE, 600, 1200, aggregation=aggregation("ALIGN_PERCENT_CHANGE", period=600))
+    # (600 s, 1200 s] holds twenties only, (0 s, 600 s] tens only.
+    assert [point["value"]["doubleValue"] for point in found["points"]] == [pytest.approx(100.0)]
+
+
+@known_from(proto=COMMON)
+def test_a_percent_change_from_nothing_to_nothing_is_none_and_negative_values_are_no_data() -> None:
+    metrics = Metrics()
+    for minute, value in ((0, 0.0), (5, -1.0), (11, 0.0), (22, 5.0)):
+        metrics.clock.advance(300)
+        metrics.write(one(value, minute * 60))
+    (found,) = metrics.read(GAUGE, 0, 1320, aggregation=aggregation("ALIGN_PERCENT_CHANGE", period=660))
+    assert [point["value"]["doubleValue"] for point in found["points"]] == ["Infinity", 0.0]
 
 
 @known_from(proto=COMMON)

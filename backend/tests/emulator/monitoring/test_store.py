@@ -64,6 +64,7 @@ def test_what_was_acknowledged_is_there_after_a_restart(tmp_path) -> None:
     again = Metrics()
     for kind, record in journal.replay():
         again.service.restore(kind, record)
+    again.service.settle()
     journal.close()
     assert again.store.descriptors() == metrics.store.descriptors()
     for metric in (GAUGE, COUNTER, LATENCY):

@@ -477,3 +477,34 @@ def test_another_project_is_not_emulated() -> None:
 
 def test_the_clock_of_these_tests_begins_where_the_sentences_say() -> None:
     assert Metrics().clock.now() == START * 10**9
+
+
+@known_from(issue="micrometer-metrics/micrometer#2160")
+def test_the_form_of_2020_is_a_switch() -> None:
+    metrics = Metrics(old_write_errors=True)
+    metrics.write(one(1, 0))
+    with pytest.raises(ApiError) as caught:
+        metrics.write(one(1.5, 10), one(1.5, 10, labels={"k": "v"}))
+    told = caught.value.message
+    assert told.startswith("One or more TimeSeries could not be written: Value type for metric ")
+    assert "timeSeries[0-1]: custom.googleapis.com/queue/depth{}" in told
+
+
+@known_from(proto="google/api/distribution.proto")
+def test_an_exemplar_attachment_of_a_strange_type_is_refused() -> None:
+    attachment = {"@type": "type.googleapis.com/google.protobuf.Duration", "value": "1s"}
+    value = {"count": "1", "mean": 1.0, "exemplars": [{"value": 1.0, "attachments": [attachment]}]}
+    assert "google.monitoring.v3.SpanContext" in refusal(Metrics(), one(value, 0, metric=LATENCY))
+
+
+@our_choice("some notes name a longer gap for Prometheus metrics, Google's pages do not: a switch")
+def test_prometheus_metrics_have_a_gap_of_their_own_when_told() -> None:
+    target = {"location": "europe-west1", "cluster": "", "namespace": "", "job": "items", "instance": "a"}
+    changes = {
+        "metric": "prometheus.googleapis.com/up/gauge",
+        "resource": {"type": "prometheus_target", "labels": target},
+    }
+    metrics = Metrics(prometheus_gap_seconds=10)
+    metrics.write(one(1.0, 0, **changes), one(1.0, 0))
+    assert "more frequently" in refusal(metrics, one(1.0, 6, **changes))
+    metrics.write(one(1.0, 6), one(1.0, 11, **changes))

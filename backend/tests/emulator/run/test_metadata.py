@@ -1,5 +1,7 @@
 """The metadata server, asked by plain HTTP and by Google's own library."""
 
+import contextlib
+import http.client
 import json
 import os
 import subprocess
@@ -11,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.emulator.run.metadata import Instance, MetadataServer
-from support.provenance import known_from
+from support.provenance import known_from, our_choice
 
 CONTRACT = "https://docs.cloud.google.com/run/docs/container-contract"
 
@@ -63,11 +65,55 @@ def test_a_request_without_the_header_is_refused(server):
 
 @known_from(docs="https://docs.cloud.google.com/compute/docs/metadata/querying-metadata")
 def test_directories_are_listed_and_read_as_a_whole(server):
-    assert get(server, "/computeMetadata/v1/project/")[2] == "numeric-project-id\nproject-id\n"
+    assert get(server, "/computeMetadata/v1/project/")[2] == "attributes/\nnumeric-project-id\nproject-id\n"
     whole = get(server, "/computeMetadata/v1/instance/service-accounts/default/?recursive=true")
     assert json.loads(whole[2])["email"].endswith("gserviceaccount.com")
     assert whole[1]["Content-Type"] == "application/json"
     assert "serviceAccounts" in json.loads(get(server, "/computeMetadata/v1/instance?recursive=true")[2])
+
+
+QUERYING = "https://docs.cloud.google.com/compute/docs/metadata/querying-metadata"
+
+
+@known_from(docs=QUERYING)
+def test_a_request_that_came_through_a_proxy_is_refused(server):
+    request = urllib.request.Request(f"http://{server.address}/computeMetadata/v1/project/project-id")
+    request.add_header("Metadata-Flavor", "Google")
+    request.add_header("X-Forwarded-For", "192.0.2.1")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)
+    with caught.value:
+        assert caught.value.code == 403
+
+
+@known_from(docs=QUERYING)
+def test_a_format_can_be_asked(server):
+    assert get(server, "/computeMetadata/v1/project/project-id?alt=json")[2] == '"demo"'
+    whole = get(server, "/computeMetadata/v1/project/?recursive=true&alt=text")
+    assert whole[2] == "numericProjectId 123456789012\nprojectId demo\n"
+
+
+@known_from(docs=QUERYING)
+def test_waiting_for_a_change_ends_in_time_and_at_once_for_an_old_etag(server):
+    path = "/computeMetadata/v1/project/project-id"
+    etag = get(server, path)[1]["ETag"]
+    assert get(server, f"{path}?wait_for_change=true&timeout_sec=0")[2] == "demo"
+    assert get(server, f"{path}?wait_for_change=true&last_etag={etag}&timeout_sec=1")[1]["ETag"] == etag
+    assert get(server, f"{path}?wait_for_change=true&last_etag=old&timeout_sec=3600")[2] == "demo"
+
+
+@our_choice("a client that waits forever must not keep the server from ending")
+def test_a_waiting_client_does_not_keep_the_server_open():
+    server = MetadataServer(Instance("demo", 123456789012, "europe-west1", "00abc"))
+    client = http.client.HTTPConnection(server.address, timeout=10)
+    with contextlib.closing(client):
+        for path in ("", "?wait_for_change=true"):
+            client.request(
+                "GET", f"/computeMetadata/v1/project/project-id{path}", headers={"Metadata-Flavor": "Google"}
+            )
+            if path:
+                server.close()
+            assert client.getresponse().read() == b"demo"
 
 
 def test_the_root_answers_a_detection_and_unknown_paths_are_not_found(server):

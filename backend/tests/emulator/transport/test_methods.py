@@ -4,10 +4,16 @@ from typing import Any
 import pytest
 from google.cloud import logging_v2, monitoring_dashboard_v1, monitoring_v3
 from google.cloud.logging_v2.services import logging_service_v2
+from google.cloud.trace_v1.services.trace_service import TraceServiceClient as TraceV1
+from google.cloud.trace_v2.services.trace_service import TraceServiceClient as TraceV2
 
-from app.emulator.transport.methods import Method, methods
+from app.emulator.parts import Parts
+from app.emulator.project import Context
+from app.emulator.transport.methods import Method, RestMethod, methods, rest_methods
 
 CLIENTS = {
+    "google.devtools.cloudtrace.v1.TraceService": TraceV1,
+    "google.devtools.cloudtrace.v2.TraceService": TraceV2,
     "google.logging.v2.LoggingServiceV2": logging_service_v2.LoggingServiceV2Client,
     "google.monitoring.dashboard.v1.DashboardsService": monitoring_dashboard_v1.DashboardsServiceClient,
 } | {
@@ -53,3 +59,18 @@ def test_messages_are_those_of_the_installed_clients() -> None:
     )
     assert table["google.logging.v2.LoggingServiceV2.TailLogEntries"].client_streams
     assert logging_v2.types.LogEntry.pb().DESCRIPTOR.full_name == "google.logging.v2.LogEntry"
+
+
+def test_a_method_without_installed_messages_is_one_of_the_rest_wire() -> None:
+    assert "google.pubsub.v1.Publisher.Publish" in {method.full_name for method in rest_methods()}
+    assert not {method.full_name for method in rest_methods()} & {method.full_name for method in methods()}
+
+
+@pytest.mark.parametrize("service", sorted(Parts(Context()).services))
+def test_a_service_object_has_no_method_that_the_table_does_not_know(service: str) -> None:
+    known: list[Method | RestMethod] = [*methods(), *rest_methods()]
+    attributes = {method.attribute for method in known if method.service == service}
+    assert attributes, "the table knows no such service"
+    answered = Parts(Context()).services[service]
+    told = {name.removesuffix("_json") for name in dir(answered) if name.endswith("_json") and name[0] != "_"}
+    assert told <= attributes

@@ -151,7 +151,9 @@ async def test_an_error_has_googles_shape(http: httpx.AsyncClient, service: Serv
     }
 
 
-@pytest.mark.parametrize("path", ["/", "/v3/projects/demo", "/v3/nothing", "/v3/projects/demo/timeSeries/7", "/%ff"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v3/projects/demo/nothing", "/v3/nothing", "/v3/projects/demo/timeSeries/7", "/%ff"]
+)
 async def test_an_unknown_path_is_googles_404(http: httpx.AsyncClient, path: str) -> None:
     assert error(await http.get(path))[:2] == (404, "NOT_FOUND")
 

@@ -46,6 +46,8 @@ export const dashboards = () => everyPage(`/v1/projects/${project}/dashboards`, 
 export const policies = () => everyPage(`/v3/projects/${project}/alertPolicies`, "alertPolicies");
 export const alerts = async () => (await answer(`/v3/projects/${project}/alerts`)).alerts ?? [];
 export const notifications = async () => (await answer("/emulator/v1/notifications")).notifications ?? [];
+export const traces = (filter, limit) => answer(`/emulator/v1/traces?${new URLSearchParams({ filter, limit })}`);
+export const trace = (traceId) => answer(`/emulator/v1/traces/${encodeURIComponent(traceId)}`);
 export const evaluations = async () => (await answer("/emulator/v1/evaluations")).evaluations ?? [];
 
 /** Newest first. */

@@ -123,6 +123,7 @@ function details(entry, onFilter) {
             `Entries of trace ${trace.slice(0, 12)}…`,
           )
         : null,
+      trace && onFilter ? h("a", { href: `/traces#${new URLSearchParams({ trace })}` }, "Open the trace") : null,
       /^https?:/i.test(entry.httpRequest?.requestUrl ?? "") ? link(entry.httpRequest.requestUrl, "Request URL") : null,
       h("span", { class: "faint" }, entry.logName?.split("/").slice(2).join("/") ?? ""),
     ),

@@ -1,8 +1,10 @@
 """Defaults and refusals of uptime check configurations (google/monitoring/v3/uptime.proto and its comments)."""
 
+from ..alerting.limits import check_display_name, check_user_labels, seconds
 from ..status import invalid_field, missing_field
-from .limits import check_display_name, check_user_labels, seconds
-from .messages import Raw, UptimeCheckConfig
+from .checkers import checkers_of
+from .content import check_matcher
+from .messages import Raw, UptimeCheckConfig, UptimeCheckRegion
 
 _PATH = "uptime_check_config"
 _HTTP = f"{_PATH}.http_check"
@@ -17,8 +19,6 @@ _LARGEST_BODY = 1_000_000
 _STARS = "******"
 _HTTP_PORT = 80
 _HTTPS_PORT = 443
-# "Some regions contain one location, and others contain more than one": the documents count three in the USA.
-_LOCATIONS = {"USA": 3}
 _FEWEST_LOCATIONS = 3
 _RESOURCES = {
     "uptime_url",
@@ -77,15 +77,14 @@ def check_uptime(config: Raw) -> None:
         )
     if config.WhichOneof("check_request_type") is None and not config.HasField("synthetic_monitor"):
         raise missing_field(f"{_PATH}.check_request_type")
+    _resource(config)
     if config.HasField("period") and seconds(config.period) not in _PERIODS:
         raise invalid_field(
             f"{_PATH}.period", "must be one of 60s, 300s, 600s and 900s.", f"{seconds(config.period):g}s"
         )
     if config.HasField("timeout") and not 1 <= seconds(config.timeout) <= _LONGEST_TIMEOUT:
         raise invalid_field(f"{_PATH}.timeout", "must be between 1 and 60 seconds.", f"{seconds(config.timeout):g}s")
-    for index, matcher in enumerate(config.content_matchers):
-        if len(matcher.content.encode()) > _LONGEST_CONTENT:
-            raise invalid_field(f"{_PATH}.content_matchers[{index}].content", "must not exceed 1024 bytes.")
+    _content(config)
     _regions(config)
     if config.HasField("http_check"):
         _http(config.http_check)
@@ -96,14 +95,44 @@ def check_uptime(config: Raw) -> None:
         _pings(config.tcp_check.ping_config, f"{_PATH}.tcp_check.ping_config")
 
 
+def _content(config: Raw) -> None:
+    for index, matcher in enumerate(config.content_matchers):
+        if len(matcher.content.encode()) > _LONGEST_CONTENT:
+            raise invalid_field(f"{_PATH}.content_matchers[{index}].content", "must not exceed 1024 bytes.")
+        try:
+            check_matcher(matcher)
+        except ValueError as error:
+            raise invalid_field(f"{_PATH}.content_matchers[{index}]", f"{error}.", matcher.content) from error
+
+
+def _resource(config: Raw) -> None:
+    """Which kinds of checks a resource takes (uptime.proto, on `monitored_resource` and `resource_group`)."""
+    if config.HasField("monitored_resource"):
+        labels = config.monitored_resource.labels
+        if config.monitored_resource.type == "uptime_url" and not labels.get("host"):
+            raise missing_field(f"{_PATH}.monitored_resource.labels[host]")
+        vpc = UptimeCheckConfig.CheckerType.VPC_CHECKERS
+        if config.checker_type == vpc and config.monitored_resource.type != "servicedirectory_service":
+            why = "with VPC_CHECKERS the monitored resource must be of type servicedirectory_service."
+            raise invalid_field(f"{_PATH}.checker_type", why, "VPC_CHECKERS")
+    if config.HasField("resource_group") and not config.resource_group.group_id:
+        raise missing_field(f"{_PATH}.resource_group.group_id")
+    if config.HasField("synthetic_monitor") and not config.synthetic_monitor.cloud_function_v2.name:
+        raise missing_field(f"{_PATH}.synthetic_monitor.cloud_function_v2.name")
+    if config.internal_checkers and not config.is_internal:
+        # "It is an error to provide ... 'internal_checkers' when is_internal is false" (uptime.proto).
+        raise invalid_field(f"{_PATH}.internal_checkers", "must not be given when is_internal is false.")
+
+
 def _regions(config: Raw) -> None:
     if not config.selected_regions:
         return
     if config.is_internal:
         raise invalid_field(f"{_PATH}.selected_regions", "must not be given when is_internal is true.")
-    names = config.DESCRIPTOR.fields_by_name["selected_regions"].enum_type.values_by_number
-    chosen = {names[number].name for number in config.selected_regions if number in names}
-    if sum(_LOCATIONS.get(region, 1) for region in chosen) < _FEWEST_LOCATIONS:
+    for number in config.selected_regions:
+        if number not in set(UptimeCheckRegion) or not number:
+            raise invalid_field(f"{_PATH}.selected_regions", "is not a region.", number)
+    if len(checkers_of(config.selected_regions)) < _FEWEST_LOCATIONS:
         raise invalid_field(f"{_PATH}.selected_regions", "must include a minimum of 3 locations.")
 
 
@@ -113,6 +142,11 @@ def _http(check: Raw) -> None:
         raise invalid_field(f"{_HTTP}.headers", "the maximum number of headers allowed is 100.")
     if len(check.body) > _LARGEST_BODY:
         raise invalid_field(f"{_HTTP}.body", "must not exceed 1 megabyte.")
+    if check.HasField("auth_info") and check.HasField("service_agent_authentication"):
+        raise invalid_field(f"{_HTTP}.auth_info", "must not be given with service_agent_authentication.")
+    if check.auth_info.password and not check.auth_info.username:
+        raise missing_field(f"{_HTTP}.auth_info.username")
+    _statuses(check)
     kinds = UptimeCheckConfig.HttpCheck.ContentType
     if check.request_method == UptimeCheckConfig.HttpCheck.RequestMethod.POST:
         if not check.content_type:
@@ -124,6 +158,15 @@ def _http(check: Raw) -> None:
     if check.custom_content_type and check.content_type != kinds.USER_PROVIDED:
         raise invalid_field(f"{_HTTP}.custom_content_type", "needs content_type USER_PROVIDED.")
     _pings(check.ping_config, f"{_HTTP}.ping_config")
+
+
+def _statuses(check: Raw) -> None:
+    for index, one in enumerate(check.accepted_response_status_codes):
+        if one.WhichOneof("status_code") == "status_value" and not 100 <= one.status_value <= 599:  # noqa: PLR2004  # HTTP
+            path = f"{_HTTP}.accepted_response_status_codes[{index}].status_value"
+            raise invalid_field(path, "must be an HTTP status.", one.status_value)
+        if one.WhichOneof("status_code") is None:
+            raise missing_field(f"{_HTTP}.accepted_response_status_codes[{index}].status_code")
 
 
 def _port(port: int, path: str) -> None:

@@ -1,0 +1,1 @@
+"""Which methods of the published services the emulator answers, as a page."""
