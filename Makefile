@@ -90,12 +90,16 @@ bench: $(STAMP) ## What one request costs beside a peer, as a ratio
 soak: $(STAMP) ## An hour of heavy load on the emulator's stores, in minutes: memory stays flat (SOAK_MINUTES=60)
 	$(BIN)/python backend/benchmarks/emulator_soak.py --minutes $(SOAK_MINUTES)
 
+.PHONY: terraform-live
+terraform-live: $(STAMP) ## The Terraform modules with the real provider, in a test project (PROJECT=my-test-project)
+	$(BIN)/python backend/tools/terraform_live.py $(PROJECT)
+
 .PHONY: lock
 lock: $(STAMP) ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
-		--all-extras --group service pyproject.toml -o requirements.txt
+		--all-extras --group service --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
-		--all-extras --group service --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+		--all-extras --group service -c requirements-dev.txt pyproject.toml -o requirements.txt
 
 .PHONY: clean
 clean: ## Remove what the other targets made

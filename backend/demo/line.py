@@ -95,6 +95,7 @@ class Line:
             "environment": ENVIRONMENT,
             "location": "us-central1",
             "host": f"{SERVICE}.example.com",
+            "policies": "high_error_rate",  # one symptom, one alert: what the others tell would hide it here
         }
         variables = [word for name, value in values.items() for word in ("--var", f"{name}={value}")]
         applying = await asyncio.create_subprocess_exec(

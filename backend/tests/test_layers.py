@@ -13,9 +13,11 @@ APP = BACKEND / "app"
 
 # part -> what it must not import. `cli` may import everything; nothing imports it.
 FORBIDDEN = {
-    "core": {"api", "emulator", "cli", "main"},
-    "emulator": {"core", "api", "cli", "main"},
+    "core": {"api", "emulator", "cli", "main", "middleware"},
+    "emulator": {"core", "api", "cli", "main", "middleware"},
     "api": {"emulator", "cli", "main"},
+    "middleware": {"api", "emulator", "cli", "main"},
+    "doctor": {"api", "cli", "core", "emulator", "main"},
     "main": {"emulator", "cli"},
     "cli": {"main"},
 }

@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT / "backend"))
 
 from app.core import Settings  # noqa: E402  # after the path is set
 from app.emulator.coverage.table import page as coverage  # noqa: E402  # as above
+from tools.cli_page import page as cli_page  # noqa: E402  # as above
 
 _NOTE = "<!-- Written by `make snapshots` from {source}; edit that. -->"
 
@@ -118,4 +119,13 @@ def _values(rule: dict[str, Any]) -> str:
     return _GUARDS[rule["guard"]]
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings, "metrics.md": metrics, "COVERAGE.md": coverage}
+def cli() -> str:
+    return cli_page(_NOTE.format(source="backend/app/cli/"))
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings,
+    "metrics.md": metrics,
+    "COVERAGE.md": coverage,
+    "cli.md": cli,
+}

@@ -11,11 +11,20 @@ resource "google_monitoring_alert_policy" "policies" {
   notification_channels = local._channels[each.key]
 
   dynamic "alert_strategy" {
-    for_each = try([local._policies[each.key].alertStrategy], [])
+    for_each = local._strategies[each.key]
     iterator = strategy
     content {
       auto_close           = try(strategy.value.autoClose, null)
       notification_prompts = try(strategy.value.notificationPrompts, null)
+
+      dynamic "notification_channel_strategy" {
+        for_each = local._renotified[each.key]
+        iterator = renotify
+        content {
+          notification_channel_names = local._channels[each.key]
+          renotify_interval          = renotify.value
+        }
+      }
 
       dynamic "notification_rate_limit" {
         for_each = try([strategy.value.notificationRateLimit], [])
@@ -38,7 +47,7 @@ resource "google_monitoring_alert_policy" "policies" {
         iterator = absent
         content {
           duration = try(absent.value.duration, null)
-          filter   = try(local._resolved[absent.value.filter], null)
+          filter   = try(local._resolved[each.key][absent.value.filter], null)
 
           dynamic "aggregations" {
             for_each = try(absent.value.aggregations, [])
@@ -64,7 +73,7 @@ resource "google_monitoring_alert_policy" "policies" {
         for_each = try([condition.value.conditionMatchedLog], [])
         iterator = matched
         content {
-          filter           = try(local._resolved[matched.value.filter], null)
+          filter           = try(local._resolved[each.key][matched.value.filter], null)
           label_extractors = try(matched.value.labelExtractors, null)
         }
       }
@@ -78,7 +87,7 @@ resource "google_monitoring_alert_policy" "policies" {
           duration                  = try(promql.value.duration, null)
           evaluation_interval       = try(promql.value.evaluationInterval, null)
           labels                    = try(promql.value.labels, null)
-          query                     = try(local._resolved[promql.value.query], null)
+          query                     = try(local._resolved[each.key][promql.value.query], null)
           rule_group                = try(promql.value.ruleGroup, null)
         }
       }
@@ -88,10 +97,10 @@ resource "google_monitoring_alert_policy" "policies" {
         iterator = threshold
         content {
           comparison              = try(threshold.value.comparison, null)
-          denominator_filter      = try(local._resolved[threshold.value.denominatorFilter], null)
+          denominator_filter      = try(local._resolved[each.key][threshold.value.denominatorFilter], null)
           duration                = try(threshold.value.duration, null)
           evaluation_missing_data = try(threshold.value.evaluationMissingData, null)
-          filter                  = try(local._resolved[threshold.value.filter], null)
+          filter                  = try(local._resolved[each.key][threshold.value.filter], null)
           threshold_value         = try(threshold.value.thresholdValue, null)
 
           dynamic "aggregations" {
@@ -150,6 +159,9 @@ resource "google_monitoring_alert_policy" "policies" {
       }
     }
   }
+
+  # Conditions on log-based metrics need them to be there.
+  depends_on = [google_logging_metric.log_metrics]
 
   lifecycle {
     precondition {

@@ -6,6 +6,7 @@ locals {
     acceptedResponseStatusCodes      = ["statusClass", "statusValue"]
     aggregations                     = ["alignmentPeriod", "crossSeriesReducer", "groupByFields", "perSeriesAligner"]
     alertStrategy                    = ["autoClose", "notificationPrompts", "notificationRateLimit"]
+    bucketOptions                    = ["explicitBuckets", "exponentialBuckets", "linearBuckets"]
     conditionAbsent                  = ["aggregations", "duration", "filter", "trigger"]
     conditionMatchedLog              = ["filter", "labelExtractors"]
     conditionPrometheusQueryLanguage = ["alertRule", "disableMetricValidation", "duration", "evaluationInterval", "labels", "query", "ruleGroup"]
@@ -14,19 +15,35 @@ locals {
     contentMatchers                  = ["content", "jsonPathMatcher", "matcher"]
     dashboard                        = ["columnLayout", "dashboardFilters", "displayName", "gridLayout", "labels", "mosaicLayout", "rowLayout"]
     denominatorAggregations          = ["alignmentPeriod", "crossSeriesReducer", "groupByFields", "perSeriesAligner"]
+    distributionCut                  = ["distributionFilter", "range"]
     documentation                    = ["content", "links", "mimeType", "subject"]
+    explicitBuckets                  = ["bounds"]
+    exponentialBuckets               = ["growthFactor", "numFiniteBuckets", "scale"]
     forecastOptions                  = ["forecastHorizon"]
+    goodTotalRatio                   = ["badServiceFilter", "goodServiceFilter", "totalServiceFilter"]
+    goodTotalRatioThreshold          = ["performance", "threshold"]
     httpCheck                        = ["acceptedResponseStatusCodes", "body", "contentType", "customContentType", "headers", "maskHeaders", "path", "pingConfig", "port", "requestMethod", "serviceAgentAuthentication", "useSsl", "validateSsl"]
     jsonPathMatcher                  = ["jsonMatcher", "jsonPath"]
+    labels                           = ["description", "key", "valueType"]
+    linearBuckets                    = ["numFiniteBuckets", "offset", "width"]
     links                            = ["displayName", "url"]
+    logMetric                        = ["bucketName", "bucketOptions", "description", "disabled", "filter", "labelExtractors", "metricDescriptor", "name", "valueExtractor"]
+    metricDescriptor                 = ["displayName", "labels", "metricKind", "unit", "valueType"]
+    metricRange                      = ["range", "timeSeries"]
     monitoredResource                = ["labels", "type"]
     notificationRateLimit            = ["period"]
+    performance                      = ["distributionCut", "goodTotalRatio"]
     pingConfig                       = ["pingsCount"]
     policy                           = ["alertStrategy", "combiner", "conditions", "displayName", "documentation", "enabled", "severity", "userLabels"]
+    range                            = ["max", "min"]
+    requestBased                     = ["distributionCut", "goodTotalRatio"]
     serviceAgentAuthentication       = ["type"]
+    serviceLevelIndicator            = ["requestBased", "windowsBased"]
+    slo                              = ["calendarPeriod", "displayName", "goal", "rollingPeriod", "serviceLevelIndicator", "userLabels"]
     tcpCheck                         = ["pingConfig", "port"]
     trigger                          = ["count", "percent"]
     uptimeCheck                      = ["checkerType", "contentMatchers", "displayName", "httpCheck", "logCheckFailures", "monitoredResource", "period", "selectedRegions", "tcpCheck", "timeout", "userLabels"]
+    windowsBased                     = ["goodBadMetricFilter", "goodTotalRatioThreshold", "metricMeanInRange", "metricSumInRange", "windowPeriod"]
   }
   _condition_kinds = ["conditionAbsent", "conditionMatchedLog", "conditionPrometheusQueryLanguage", "conditionThreshold"]
 
@@ -85,6 +102,58 @@ locals {
     ])
   }
 
+  # A cut or a ratio, with its range.
+  _slo_performances = {
+    for key, slo in local._slos : key => flatten([
+      [for part in try([slo.serviceLevelIndicator.requestBased], []) : { at = "serviceLevelIndicator.requestBased", part = part }],
+      [for part in try([slo.serviceLevelIndicator.windowsBased.goodTotalRatioThreshold.performance], []) :
+        { at = "serviceLevelIndicator.windowsBased.goodTotalRatioThreshold.performance", part = part }
+      ],
+    ])
+  }
+  _slo_parts = {
+    for key, slo in local._slos : key => flatten([
+      { at = "slo", kind = "slo", keys = try(keys(slo), ["no mapping"]) },
+      [for part in try([slo.serviceLevelIndicator], []) : [
+        { at = "serviceLevelIndicator", kind = "serviceLevelIndicator", keys = try(keys(part), ["no mapping"]) },
+        [for name in ["requestBased", "windowsBased"] : [for inner in try([part[name]], []) :
+          { at = "serviceLevelIndicator.${name}", kind = name, keys = try(keys(inner), ["no mapping"]) }
+        ]],
+        [for inner in try([part.windowsBased.goodTotalRatioThreshold], []) :
+          { at = "serviceLevelIndicator.windowsBased.goodTotalRatioThreshold", kind = "goodTotalRatioThreshold", keys = try(keys(inner), ["no mapping"]) }
+        ],
+        [for name in ["metricMeanInRange", "metricSumInRange"] : [for inner in try([part.windowsBased[name]], []) : [
+          { at = "serviceLevelIndicator.windowsBased.${name}", kind = "metricRange", keys = try(keys(inner), ["no mapping"]) },
+          [for range in try([inner.range], []) :
+            { at = "serviceLevelIndicator.windowsBased.${name}.range", kind = "range", keys = try(keys(range), ["no mapping"]) }
+          ],
+        ]]],
+      ]],
+      [for found in local._slo_performances[key] : [for name in ["distributionCut", "goodTotalRatio"] : [for inner in try([found.part[name]], []) : [
+        { at = "${found.at}.${name}", kind = name, keys = try(keys(inner), ["no mapping"]) },
+        [for range in try([inner.range], []) : { at = "${found.at}.${name}.range", kind = "range", keys = try(keys(range), ["no mapping"]) }],
+      ]]]],
+    ])
+  }
+
+  _log_metric_parts = {
+    for key, metric in local._log_metrics : key => flatten([
+      { at = "log metric", kind = "logMetric", keys = try(keys(metric), ["no mapping"]) },
+      [for part in try([metric.metricDescriptor], []) : [
+        { at = "metricDescriptor", kind = "metricDescriptor", keys = try(keys(part), ["no mapping"]) },
+        [for n, label in try(part.labels, []) :
+          { at = "metricDescriptor.labels[${n}]", kind = "labels", keys = try(keys(label), ["no mapping"]) }
+        ],
+      ]],
+      [for part in try([metric.bucketOptions], []) : [
+        { at = "bucketOptions", kind = "bucketOptions", keys = try(keys(part), ["no mapping"]) },
+        [for name in ["explicitBuckets", "exponentialBuckets", "linearBuckets"] : [for inner in try([part[name]], []) :
+          { at = "bucketOptions.${name}", kind = name, keys = try(keys(inner), ["no mapping"]) }
+        ]],
+      ]],
+    ])
+  }
+
   _dashboard_parts = {
     for key, dashboard in local._dashboards :
     key => [{ at = "dashboard", kind = "dashboard", keys = try(keys(dashboard), ["no mapping"]) }]
@@ -92,7 +161,7 @@ locals {
 
   # Templates take plain names, so that every reader of these files sees the same: no expressions, no directives.
   _not_plain = {
-    for path in concat(values(local._policy_files), values(local._dashboard_files), values(local._uptime_check_files)) :
+    for path in flatten([for files in [local._policy_files, local._dashboard_files, local._uptime_check_files, local._slo_files, local._log_metric_files] : values(files)]) :
     path => [
       for found in regexall("(?:^|[^$])([$][{][^}]*[}])|(?:^|[^%])(%[{][^}]*[}])", file(path)) :
       coalesce(found...) if !can(regex("^[$][{]\\s*[A-Za-z_][\\w-]*([.][A-Za-z_][\\w-]*)*\\s*[}]$", coalesce(found...)))
@@ -116,7 +185,7 @@ locals {
         if length(setintersection(try(keys(condition), []), local._condition_kinds)) != 1
       ],
       [for marker in distinct(regexall(local._marker, jsonencode(local._policies[key]))) :
-        "${marker}: no uptime check of this name" if !contains(keys(local._uptime_check_files), trimprefix(marker, "@uptime:"))
+        "${marker}: no uptime check of this name" if !contains(local._check_keys, trimprefix(marker, "@uptime:"))
       ],
       length(var.routes) == 0 || length(local._routes[key]) > 0 ? [] : [format(
         "no route for priority %[1]s and team %[2]s: write routes.%[1]s.%[2]s, routes.%[1]s.default or routes.default.default",
@@ -145,6 +214,35 @@ locals {
       [for name in ["displayName", "monitoredResource", "timeout"] :
         "uptime check: ${name} is missing" if !can(local._uptime_checks[key][name])
       ],
+      # From outside nobody gets in, Google's checkers neither.
+      var.uptime_checks.access != "internal" ? [] : [
+        "nothing outside can call a service with internal ingress: write uptime_checks = { enabled = false }, then the policies telemetry_stopped and service_unavailable_platform tell that it is down; or give the host of a load balancer before it and access = \"public\""
+      ],
+    )
+  }
+
+  _slo_faults = {
+    for key, path in local._slo_files : key => concat(
+      [for text in lookup(local._not_plain, path, []) : "${text}: templates take plain names only"],
+      flatten([for part in local._slo_parts[key] : [
+        for name in setsubtract(part.keys, local._known[part.kind]) : "${part.at}: unknown key ${name}"
+      ]]),
+      [for name in ["displayName", "goal", "serviceLevelIndicator"] : "slo: ${name} is missing" if !can(local._slos[key][name])],
+      can(local._slos[key].rollingPeriod) != can(local._slos[key].calendarPeriod) ? [] : ["slo: write one of rollingPeriod and calendarPeriod"],
+      can(regex("^[0-9]+s$", try(local._slos[key].rollingPeriod, "0s"))) && try(tonumber(trimsuffix(local._slos[key].rollingPeriod, "s")) % 86400, 0) == 0 ? [] :
+      ["slo: write rollingPeriod as whole days in seconds, such as \"2419200s\""],
+      # The provider cannot take a goal above (google/monitoring/v3/service.proto).
+      try(local._slos[key].goal > 0 && local._slos[key].goal <= 0.9999, true) ? [] : ["slo: write a goal above 0, at most 0.9999"],
+    )
+  }
+
+  _log_metric_faults = {
+    for key, path in local._log_metric_files : key => concat(
+      [for text in lookup(local._not_plain, path, []) : "${text}: templates take plain names only"],
+      flatten([for part in local._log_metric_parts[key] : [
+        for name in setsubtract(part.keys, local._known[part.kind]) : "${part.at}: unknown key ${name}"
+      ]]),
+      [for name in ["filter", "name"] : "log metric: ${name} is missing" if !can(local._log_metrics[key][name])],
     )
   }
 }

@@ -9,6 +9,10 @@ _NEEDS_EXTRA = (
 
 def main() -> None:
     """The console script: exit code 0 done, 1 it could not be done, 2 it was called wrongly."""
+    if sys.argv[1:2] == ["doctor"]:  # works without the extra
+        from .doctor import main as doctor  # noqa: PLC0415  # this verb only
+
+        doctor(sys.argv[2:])
     try:
         from .commands import app  # noqa: PLC0415  # typer comes with an extra, and its absence has its own message
 

@@ -31,6 +31,8 @@ def apply(
 
     Every file is read and checked first; what is wrong is told with file, line, field and reason.
 
+    Of this project's own policies the default set is applied: --var policies=all, or policies=default,queue_age.
+
     [bold]Examples[/bold]
 
     cloudops apply terraform/monitoring --var service=items --var environment=dev --var host=localhost
@@ -39,7 +41,7 @@ def apply(
     """
     if output not in {"table", "json"}:
         raise typer.BadParameter("--format is table or json")
-    variables = {**_from_file(var_file), **pairs(var or [], "NAME=VALUE")}
+    variables = {**values_from(var_file), **pairs(var or [], "NAME=VALUE")}
     channels = pairs(webhook or [], "NAME=URL")
 
     import httpx  # noqa: PLC0415  # this verb only
@@ -49,6 +51,8 @@ def apply(
 
     try:
         defaults = {"project": project, "runbook_base_url": f"{http_address()}/runbooks"}
+        if (path / definitions.DEFAULTS).is_file():
+            defaults["policies"] = "default"
         found = definitions.load(path, {**defaults, **variables})
         with httpx.Client(timeout=60, trust_env=False, headers=credentials()) as client:
             applied = definitions.apply(found, http_address(), project, channels=channels, client=client)
@@ -71,7 +75,7 @@ def apply(
             sys.stdout.write(f"{one.action:<9} {one.kind:<12} {one.display_name}\n")
 
 
-def _from_file(file: Path | None) -> Mapping[str, Any]:
+def values_from(file: Path | None) -> Mapping[str, Any]:
     if file is None:
         return {}
     import yaml  # noqa: PLC0415  # JSON is YAML too

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import apply, lint, logs, parity, query, run, simulate, state, test, up
+from . import apply, deployed, doctor, lint, logs, parity, query, run, simulate, state, test, up
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,9 +50,24 @@ def cloudops(
     del version  # handled by its callback, before any verb
 
 
+# Options that typer does not read.
+_AS_GIVEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def _doctor(context: typer.Context) -> None:
+    # Here for the list of verbs; `cli.main` goes past typer for it.
+    doctor.main(context.args)
+
+
 app.command("up")(up.up)
 app.command("run", context_settings={"allow_interspersed_args": False})(run.run)
 app.command("apply")(apply.apply)
+app.command("adopt")(deployed.adopt)
+app.command("export")(deployed.export)
+app.command("diff")(deployed.diff)
+app.command("snooze")(deployed.snooze)
+app.command("drill")(deployed.drill)
+app.command("doctor", help=doctor.HELP.partition("\n")[0], context_settings=_AS_GIVEN)(_doctor)
 app.command("query")(query.query)
 app.command("logs")(logs.logs)
 app.command("test")(test.run_tests)

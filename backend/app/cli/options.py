@@ -92,11 +92,11 @@ def policies_from(origins: Sequence[str], variables: Mapping[str, Any]) -> "list
         if origin == EMULATOR:
             found += fetch_policies(http_address(), str(variables.get("project", "demo")))
         elif project_in(origin):
-            found += fetch_policies(GOOGLE, project_in(origin), _credentials())
+            found += fetch_policies(GOOGLE, project_in(origin), google_credentials())
     return found
 
 
-def _credentials() -> "Callable[[], str]":
+def google_credentials() -> "Callable[[], str]":
     from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415  # for real projects only
 
     from ..emulator.parity.session import google_token  # noqa: PLC0415  # as above

@@ -137,12 +137,7 @@ def _tell(verdict: "Verdict", *, as_json: bool, progress: _Progress) -> None:
         if verdict.name == "week":
             times = f"at {signed(one.detected_after)}"
         else:
-            recovered = (
-                "still open at the end"
-                if one.recovered_after is None
-                else f"recovered {signed(one.recovered_after)} after it"
-            )
-            times += f", {recovered}"
+            times += f", {_recovered(one.recovered_after)}"
         shown = "page" if one.page else "told"
         labels = ", ".join(f"{key}={value}" for key, value in sorted(one.labels.items()))
         more = f", {one.opened} incidents" if one.opened > 1 else ""
@@ -162,3 +157,11 @@ def _summary(verdicts: "Sequence[Verdict]", failed: "Sequence[Verdict]", policie
         f"{policies} {noun}, {len(verdicts)} {cases}: {len(verdicts) - len(failed)} as expected"
         f"{f', {len(failed)} not' if failed else ''} in {seconds:.2f} s\n"
     )
+
+
+def _recovered(seconds: float | None) -> str:
+    from ..emulator.simulate.judge import signed  # noqa: PLC0415  # the emulator, for this verb only
+
+    if seconds is None:
+        return "still open at the end"
+    return f"recovered {signed(abs(seconds))} {'after it' if seconds >= 0 else 'before its end'}"

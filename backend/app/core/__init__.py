@@ -1,6 +1,7 @@
 """Telemetry of a FastAPI service on Google Cloud: `instrument(app)` switches everything on."""
 
 from .context import ReservedFieldError, bind, set_user, shed
+from .draining import draining
 from .health import HealthRegistry, health
 from .logging import get_logger, set_level
 from .metrics import CatalogueError, MetricsClient, metrics_client
@@ -19,6 +20,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "bind",
+    "draining",
     "get_logger",
     "health",
     "instrument",

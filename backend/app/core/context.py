@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from random import getrandbits
 from types import MappingProxyType, TracebackType
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from .tracing.request_span import RequestSpan
 
 #: Fields that Cloud Logging or this library write themselves (cloud.google.com/logging/docs/structured-logging).
 RESERVED_FIELDS: Final = frozenset(
@@ -67,7 +70,7 @@ class RequestContext:
         fields: Bound fields it begins with.
     """
 
-    __slots__ = ("_ids", "draw", "fields", "held", "request_id", "shed", "user_id", "verbose", "worst")
+    __slots__ = ("_ids", "draw", "fields", "held", "request_id", "shed", "span", "user_id", "verbose", "worst")
 
     def __init__(
         self, request_id: str, trace: Trace | None = None, fields: Mapping[str, object] = MappingProxyType({})
@@ -85,6 +88,8 @@ class RequestContext:
         self.draw = -1.0
         #: Entries that sampling dropped, kept until it is known whether the request failed.
         self.held: list[bytes] | None = None
+        #: What keeps or drops its spans; None where the app does not trace.
+        self.span: RequestSpan | None = None
 
     @property
     def trace(self) -> Trace:
@@ -98,8 +103,22 @@ class RequestContext:
             self._ids = self._find_ids()
         return self._ids
 
+    @property
+    def placed(self) -> bool:
+        """Whether its ids are known yet."""
+        return self._ids is not None
+
     def _find_ids(self) -> Ids:
         return new_trace_id(), new_span_id(), False
+
+    def place(self, ids: Ids) -> None:
+        """Say where it stands, when it is known better: somebody else made its span, or it is kept after all."""
+        self._ids = ids
+
+    @property
+    def innermost(self) -> Ids:
+        """The ids, with the span that is current within the request's own."""
+        return self.ids if self.span is None else self.span.innermost()
 
     @property
     def route(self) -> str | None:

@@ -11,6 +11,7 @@ from .http import CLIENT_CLOSED, outcome_of
 from .propagation import delivery_fields
 
 if TYPE_CHECKING:
+    from .exclusion import Exclusion
     from .kinds import Kind
     from .setup import Observability
 
@@ -72,6 +73,11 @@ class Observed(RequestContext):
         return client_address(self.scope, trusted)
 
     @property
+    def exclusion(self) -> "Exclusion":
+        """The routes that are not told."""
+        return self._observability.exclusion
+
+    @property
     def route(self) -> str | None:
         return self.template or self.find_template() or None
 
@@ -86,9 +92,9 @@ class Observed(RequestContext):
             parent = context.read_traceparent(value)
         if parent is None and (value := headers.get(b"x-cloud-trace-context")) is not None:
             parent = context.read_cloud_trace_context(value)
-        if parent is None:
-            return new_trace_id(), new_span_id(), False
-        return parent[0], new_span_id(), parent[2]
+        trace_id, flag = (new_trace_id(), None) if parent is None else (parent[0], parent[2])
+        traces = self._observability.traces
+        return trace_id, new_span_id(), bool(flag) if traces is None else traces.sampled(self, trace_id, flag)
 
     def with_id(self, headers: Iterable[Header]) -> list[Header]:
         """Response headers and our id; the app's own list is left as it is."""

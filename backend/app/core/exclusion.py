@@ -22,3 +22,7 @@ class Exclusion:
             covered = any(fnmatchcase(template, pattern) for pattern in self._patterns)
             self._known[template] = covered
         return covered
+
+    def add(self, template: str) -> None:
+        """Leave out one more, which was learnt while the service runs."""
+        self._known[template] = True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from . import guard, runtime
 from .clock import Clock, SystemClock
+from .farewell import farewell
 from .metrics.cells import Store, counted, process_store
 from .metrics.instruments import MetricsClient
 from .metrics.own import Costs, Follower
@@ -65,6 +66,7 @@ class Worker:
         self._listeners: list[Callable[[Runtime], None]] = []
         self._before_export: list[Callable[[], None]] = []
         self._undo_sigterm: Callable[[], None] = lambda: None
+        self._killed_from: float | None = None
         self._told_by_siblings = 0.0
         self._told_after_fork = False
         self._slot: Slot | None = None
@@ -89,7 +91,8 @@ class Worker:
                 return
             self._pid = os.getpid()
             self._pace = Pace(self.clock, self._interval or settings.metrics_export_interval)
-            self._undo_sigterm = on_sigterm(self.about_to_stop)
+            self._killed_from = None
+            self._undo_sigterm = on_sigterm(self.about_to_stop, after_drain=True)
             self._thread = threading.Thread(target=self._run, args=(settings,), name="fastapi-cloudops", daemon=True)
             self._thread.start()
             atexit.register(self.stop_now)
@@ -106,6 +109,10 @@ class Worker:
     def label(self) -> str:
         """The slot's label, for log entries; empty before it is claimed."""
         return self._slot.label if self._slot is not None and self._slot_pid == os.getpid() else ""
+
+    def wait_located(self, seconds: float) -> bool:
+        """Wait until it is known where this process runs; False when it is not by then."""
+        return self.located.wait(seconds)
 
     def before_export(self, function: Callable[[], None]) -> None:
         """Call a function before each collection, to bring gauges up to date."""
@@ -150,10 +157,14 @@ class Worker:
         """Whether this is a child of a process that exported: gRPC does not survive that (spawned workers do)."""
         return self._pid not in {0, os.getpid()}
 
+    def killed_from(self, moment: float) -> None:
+        """The platform's ten seconds began at a moment of `time.monotonic`, however long readiness drains first."""
+        self._killed_from = moment
+
     def about_to_stop(self) -> None:
         """SIGTERM has come: begin the final write, while the last requests are still served."""
         if self._pace is not None:
-            self._pace.stop(over=False)
+            self._pace.stop(over=False, since=self._killed_from)
 
     def stop(self) -> None:
         """One app has ended; with the last one, flush and end the thread. Blocks for at most `STOP_SECONDS`."""
@@ -180,11 +191,7 @@ class Worker:
         began = pace.stopped if pace.stopped is not None else self.clock.monotonic()
         thread.join(max(1.0, began + STOP_SECONDS - self.clock.monotonic()))
         if thread.is_alive():
-            guard.warn(
-                "fastapi-cloudops: telemetry was lost at the end of the process",
-                signal="metrics",
-                lost="the final write did not end in time",
-            )
+            farewell.lost("metrics", "the final write did not end in time")
 
     def _run(self, settings: "Settings") -> None:
         pace = self._pace

@@ -44,7 +44,10 @@ def observed_call(inner: ASGIMethod) -> ASGIMethod:
                 observability.start()
             observed = _KINDS[kind](observability, scope, receive, send)
             scope[OBSERVED] = True  # not the exchange, which knows the scope: a cycle waits for the collector
-            scope.setdefault(_NATIVE, None)
+            traces = observability.traces
+            if traces is None or traces.without_native:
+                scope.setdefault(_NATIVE, None)
+            span = None if traces is None else traces.begin(observed)
             if kind == "http":
                 observability.requests.enter()
             if observability.debug_requests.possible:
@@ -62,10 +65,15 @@ def observed_call(inner: ASGIMethod) -> ASGIMethod:
             raise
         finally:
             observed.finish(failure)
+            if span is not None:
+                try:
+                    span.leave()
+                except Exception as error:  # noqa: BLE001  # telemetry never reaches the request
+                    guard.caught("span", error)
             current.reset(token)
             # An exception knows this frame, which must not know it, nor the context in which it is kept: such a cycle
             # would keep the request alive until the next collection.
-            del failure, token
+            del failure, token, span
 
     return __call__
 
@@ -106,6 +114,8 @@ async def serve_lifespan(
         message = await receive()
         if message["type"] == "lifespan.startup":
             await observability.start_and_locate()
+        elif message["type"] == "lifespan.shutdown":
+            observability.ending.begin()  # servers that let nobody hear the signal
         return message
 
     async def stopping(message: Message) -> None:
@@ -121,4 +131,9 @@ async def serve_lifespan(
             await observability.stop()
         await send(message)
 
-    await app(scope, started, stopping)
+    try:
+        await app(scope, started, stopping)
+    except BaseException:
+        # Servers go on serving an app that has no lifespan, which it tells them by raising.
+        observability.health.started()
+        raise

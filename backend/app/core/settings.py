@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         description="A request that takes longer is told as a problem, with the entries sampling held back.",
     )
     excluded_routes: str = Field(
-        "/health,/health/live,/health/ready,/health/detailed",
+        "/health,/health/live,/health/ready,/health/startup,/health/detailed",
         description="Route templates, by commas, `*` for anything, that are not told while they answer below 400.",
     )
     log_sample_rates: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(
@@ -154,23 +154,81 @@ class Settings(BaseSettings):
     )
 
     enable_tracing: bool = Field(
-        True, description="Link log entries to traces. Export of spans is not part of this version."
+        True, description="Link log entries to traces, and export spans where the extra `traces` is installed."
     )
     trace_sample_rate: float = Field(
         0.1,
         ge=0.0,
         le=1.0,
-        description="Share of successful requests to trace. Checked; used with the export of spans.",
+        description="Share of successful requests to trace.",
     )
     error_trace_sample_rate: float = Field(
-        1.0, ge=0.0, le=1.0, description="Share of failed requests to trace. Checked; used with the export of spans."
+        1.0, ge=0.0, le=1.0, description="Share of failed requests, and of slow ones, to trace."
+    )
+    trace_sample_rates: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(
+        {}, description="JSON: `TRACE_SAMPLE_RATE` by route template, `*` for anything; the first that fits counts."
+    )
+    trace_slow_seconds: dict[str, Annotated[float, Field(gt=0.0)]] = Field(
+        {}, description="JSON: `SLOW_REQUEST_SECONDS` for traces by route template, `*` for anything."
+    )
+    trace_parent: Literal["auto", "honour", "ignore"] = Field(
+        "auto",
+        description="Whether the caller's sampled flag decides; `auto`: except on Cloud Run, where Google's front end "
+        "sets it.",
+    )
+    server_span: Literal["ours", "native", "contrib"] = Field(
+        "ours",
+        description="Who makes the SERVER span of a request: this library, FastAPI 0.142 or newer, or "
+        "`opentelemetry-instrumentation-fastapi`.",
+    )
+    traces_backend: Literal["otlp", "none"] = Field(
+        "otlp", description="How spans are written: OTLP, or not at all; log entries link to the caller's trace anyway."
+    )
+    otlp_traces_endpoint: str = Field(
+        "",
+        pattern=r"^$|^(grpc|grpcs|http|https)://[^\s/@]+(/[^\s]*)?$",
+        description="Where OTLP spans go: `grpc://`, `grpcs://`, `http://` or `https://` and `host:port`. "
+        "Empty: the emulator if there is one, else `grpcs://telemetry.googleapis.com:443`.",
+    )
+    trace_buffer_bytes: int = Field(
+        16 * 2**20,
+        ge=2**20,
+        le=2**28,
+        description="Bytes of spans that may wait for the back end or for the end of their request; beyond, those of "
+        "failed requests go last.",
     )
 
     health_routes: bool = Field(
-        True, description="Add `/health`, `/health/live`, `/health/ready`, `/health/detailed` to the app."
+        True,
+        description="Add `/health`, `/health/live`, `/health/ready`, `/health/startup`, `/health/detailed` to the app.",
     )
+    health_prefix: str = Field(
+        "/health",
+        pattern=r"^(/[A-Za-z0-9._~-]+)+$",
+        description="Path of the first health endpoint, and the beginning of the others.",
+    )
+    health_names: dict[
+        Literal["live", "ready", "startup", "detailed"], Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]+$")]
+    ] = Field({}, description='JSON: other names below `HEALTH_PREFIX`, such as `{"ready": "readyz"}`.')
+    health_in_openapi: bool = Field(False, description="Show the health endpoints in the OpenAPI document.")
     health_check_interval: float = Field(
-        10.0, gt=0.0, le=3600.0, description="Seconds for which the result of a health check is used again."
+        10.0, gt=0.0, le=3600.0, description="Seconds for which a good result of a health check is used again."
+    )
+    health_check_retry_interval: float = Field(
+        3.0,
+        gt=0.0,
+        le=3600.0,
+        description="The same for any other result; never more than `HEALTH_CHECK_INTERVAL`.",
+    )
+    health_check_expiry: float = Field(
+        30.0,
+        gt=0.0,
+        le=3600.0,
+        description="Seconds after which nobody is told a good result any more. Between `HEALTH_CHECK_INTERVAL` and "
+        "this, it is told while the check is asked again.",
+    )
+    health_check_background: bool = Field(
+        True, description="Ask the checks again in the background, so that metrics and probes need not wait for them."
     )
     health_check_timeout: float = Field(
         2.0, gt=0.0, le=60.0, description="Seconds after which all checks of one probe are given up together."
@@ -178,12 +236,37 @@ class Settings(BaseSettings):
     health_token: SecretStr | None = Field(
         None, description="Bearer token that opens `/health/detailed`. Without one, it tells the status alone."
     )
+    health_networks: str = Field(
+        "",
+        description="Networks by commas whose clients see `/health/detailed` without a token; see `TRUSTED_PROXIES`.",
+    )
+    health_iap_audience: str = Field(
+        "",
+        pattern=r"^$|^/projects/[0-9]+/(global|locations/[a-z0-9-]+)/(backendServices|services)/[A-Za-z0-9_-]+$",
+        description="Audience of Identity-Aware Proxy's signed header, which then opens `/health/detailed` too. "
+        "Empty: the header opens nothing.",
+    )
+
+    drain_seconds: float = Field(
+        0.0,
+        ge=0.0,
+        le=600.0,
+        description="Seconds between SIGTERM, when readiness begins to fail, and the server's own handling of it. "
+        "0 on Cloud Run, which has taken the instance out before.",
+    )
 
     cloudops_emulator_host: str = Field(
         "",
         pattern=r"^$|^[^\s/]+:\d{1,5}$",
         description="`host:port` of the emulator's gRPC port. Set: nothing is sent to Google Cloud.",
     )
+
+    @field_validator("health_networks")
+    @classmethod
+    def _names_networks(cls, value: str) -> str:
+        if (parsed := TrustedProxies.parse(value)).hops or parsed.unix or parsed.forwarded:
+            raise ValueError(f"{value!r} is no list of networks, such as '10.0.0.0/8,192.0.2.7'")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -8,11 +8,13 @@ from typing import Any, cast
 from fastapi import FastAPI
 
 from .client_address import TrustedProxies
+from .ending import Ending
 from .errors.api import ErrorReportingApi
 from .errors.reports import ErrorReports
 from .exchange import Exchange
 from .exclusion import Exclusion
-from .health import HealthRegistry, health, routes
+from .health import HealthRegistry, health, router, routes
+from .health.rates import RequestRates, request_totals
 from .kinds import Kind, Kinds
 from .lifecycle import Worker, process_worker
 from .logging.access import BACKGROUND_SECONDS, AccessLog
@@ -38,6 +40,7 @@ from .redaction import Redaction
 from .route import RouteTree
 from .runtime import Runtime, from_environment
 from .settings import Settings, SettingsError, listed, secret
+from .tracing.choose import choose
 from .websocket import Connection
 
 # The metadata server answers within milliseconds where there is one; the first entries should carry the project.
@@ -124,6 +127,18 @@ class Observability:
         self.trusted_proxies = TrustedProxies.parse(settings.trusted_proxies)
         self._slow_seconds = settings.slow_request_seconds
         self.exclusion = Exclusion([*listed(settings.excluded_routes), *listed(settings.metrics_route)])
+        #: None where the app does not trace.
+        self.traces = choose(
+            settings,
+            self._identity,
+            self.redaction,
+            MetricsClient(self.worker.store),
+            self.worker.clock,
+            excluded=self.exclusion.covers,
+            located=self.worker.wait_located,
+        )
+        if self.traces is not None and settings.enable_cost_tracking:
+            self.worker.price("traces", lambda: self.traces.sent if self.traces is not None else 0.0)
         self.debug_requests = DebugRequests(secret(settings.debug_header_key))
         self.metrics = metrics_client if worker is None else MetricsClient(self.worker.store)
         self.system: ProcessSource | None = None
@@ -133,8 +148,32 @@ class Observability:
             self.worker.before_export(self.active_users.publish)
         if self.destination is not None:
             self._publish(self.destination)
+        self._configure_health()
+        self.ending = Ending(
+            self.health,
+            self.worker,
+            self.destination,
+            settings.drain_seconds,
+            on_cloud_run=self.identity.runtime.platform == "cloud_run",
+        )
+
+    def _configure_health(self) -> None:
         self.health.configure(self.settings, self.redaction)
         self.health.metrics = self.metrics
+        about = self.health.about
+        about.facts = self._facts
+        about.in_flight = lambda: self.requests.in_flight
+        about.rates = RequestRates(lambda: request_totals(self.worker.store, self.settings.service))
+
+    def _facts(self) -> dict[str, str]:
+        identity = self.identity
+        return {
+            "service": identity.service,
+            "version": identity.version,
+            "commit": identity.commit,
+            "revision": identity.runtime.revision,
+            "instance": identity.runtime.instance,
+        }
 
     def _destination(self) -> Destination:
         settings = self.settings
@@ -154,6 +193,10 @@ class Observability:
     def _close_destination(self) -> None:
         if self.destination is not None:
             self.destination.close(_CLOSE_SECONDS)
+
+    def _close_traces(self) -> None:
+        if self.traces is not None:
+            self.traces.close()
 
     def _publish(self, destination: Destination) -> None:
         dropped = self.metrics.counter("cloudops_dropped_total", {"signal": "logs", "reason": "undelivered"})
@@ -204,6 +247,8 @@ class Observability:
     def finish(self, exchange: Exchange, error: BaseException | None) -> None:
         """A request is over, its background work included: write what is to be told of it."""
         self.worker.nudge()
+        if self.traces is not None:  # before its entries, which say whether it was kept
+            self.traces.finish(exchange, error)
         outcome = exchange.outcome
         problem = outcome in _OUR_FAILURES or exchange.ended - exchange.started >= self._slow_seconds
         if error is not None and outcome in _OUR_FAILURES and isinstance(error, Exception):
@@ -234,6 +279,8 @@ class Observability:
     def disconnected(self, connection: Connection, error: BaseException | None) -> None:
         """A websocket connection has ended."""
         self.worker.nudge()
+        if self.traces is not None:
+            self.traces.disconnected(connection, error)
         self.requests.disconnected(connection)
         if self._access_log == "all" or (self._access_log == "problems" and connection.failed):
             self._access.connection(connection, error)
@@ -248,9 +295,13 @@ class Observability:
                 self.worker.claim(self.settings.service)
                 self._located(self.identity.runtime)
             self.worker.start(self.settings, self._located)
+            if self.traces is not None:
+                self.traces.start()
             if self.settings.enable_metrics:
                 self.worker.store.routes |= self.routes.templates()  # known before their first request
                 self._watch_process()
+            self.ending.start()
+            self.health.refresh_in_background()
 
     def _watch_process(self) -> None:
         self.system = system_metrics(self.metrics, serving=lambda: self.requests.in_flight)
@@ -260,6 +311,8 @@ class Observability:
 
     def ready(self) -> None:
         """The app serves from now on."""
+        self.health.started()
+        self.ending.listen()
         if self.system is not None:
             self.system.ready()
 
@@ -271,6 +324,7 @@ class Observability:
 
     async def start_and_locate(self) -> None:
         """Start, and give a platform's metadata server a moment to say where we run."""
+        self.health.starting()
         self.start()
         if self.identity.runtime.platform != "other":
             await asyncio.to_thread(self.worker.located.wait, _LOCATE_SECONDS)
@@ -279,10 +333,15 @@ class Observability:
         """Flush what has been counted; bounded by Cloud Run's ten seconds."""
         if self.started:
             self.started = False
-            if self._error_api is not None:
-                await asyncio.to_thread(self._error_api.close)
-            # At the same time: both have to end within the platform's ten seconds.
-            await asyncio.gather(asyncio.to_thread(self.worker.stop), asyncio.to_thread(self._close_destination))
+            with self.ending.last():
+                if self._error_api is not None:
+                    await asyncio.to_thread(self._error_api.close)
+                # At the same time: all have to end within the platform's ten seconds.
+                await asyncio.gather(
+                    asyncio.to_thread(self.worker.stop),
+                    asyncio.to_thread(self._close_destination),
+                    asyncio.to_thread(self._close_traces),
+                )
 
 
 def instrument(app: FastAPI, settings: Settings | None = None, **options: Any) -> Observability:
@@ -305,7 +364,10 @@ def instrument(app: FastAPI, settings: Settings | None = None, **options: Any) -
     observability = Observability(settings, **options)
     observability.configure_logging()
     if observability.settings.health_routes and not _has_health_routes(app):
-        app.router.routes.extend(routes(observability.health))
+        if observability.settings.health_in_openapi:
+            app.include_router(router(observability.health, observability.health.paths, in_openapi=True))
+        else:
+            app.router.routes.extend(routes(observability.health))
     if token := secret(observability.settings.admin_token):
         app.router.routes.extend(admin_routes(token))
     app.router.routes.extend(metrics_routes(observability.settings.metrics_route, observability.metrics_page()))

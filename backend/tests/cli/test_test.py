@@ -34,6 +34,13 @@ def blunt(folder: Path) -> None:
     policy.write_text(policy.read_text().replace(" > 1\n", " > 10\n"))
 
 
+def test_a_script_in_a_folder_that_is_no_yaml_is_told_and_not_skipped(folder):
+    (folder / "broken.test.yaml").write_text("tests:\n  - name: [unclosed\n")
+    done = cloudops("test", str(folder))
+    assert done.returncode == 2
+    assert "broken.test.yaml" in done.stdout + done.stderr
+
+
 def test_every_example_of_the_guide_passes():
     done = cloudops("test", str(EXAMPLES))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -158,7 +165,7 @@ def test_policies_and_variables_of_the_command_line_go_before_those_of_the_file(
 def test_without_a_policy_the_projects_own_are_tested():
     done = cloudops("test", str(ROOT / "backend" / "tests" / "policies"), "-k", "burst")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
+    assert "7 passed" in done.stdout
 
 
 def test_watch_runs_again_when_a_policy_changes(folder):

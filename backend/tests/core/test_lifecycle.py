@@ -204,7 +204,8 @@ def test_the_final_write_does_not_wait_for_a_response_that_never_ends(tmp_path, 
             for number in range(10):
                 client.get(f"/items/{number}")
             with client.stream("GET", "/ticks") as response:
-                next(response.iter_raw())
+                chunks = response.iter_raw()  # kept: without it the stream would be closed
+                next(chunks)
                 service.process.send_signal(signal.SIGTERM)
                 endpoint = "/items/{item_id}"
                 wait_until(lambda: backend.total("http_request_total", endpoint=endpoint) == 10, 30, "the final write")

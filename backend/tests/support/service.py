@@ -47,7 +47,7 @@ def observed(app: FastAPI | None = None, **settings: Any) -> Iterator[Observed]:
     store = Store()
     lines: list[bytes] = []
     worker = Worker(store)
-    given = Settings.load(**{"service_name": "items", "environment": "test", **settings})
+    given = Settings.load(**{"service_name": "items", "environment": "test", "traces_backend": "none", **settings})
     observability = instrument(app, given, worker=worker, write=lines.append, health_checks=HealthRegistry())
     try:
         yield Observed(app, observability, store, lines)

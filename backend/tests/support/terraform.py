@@ -53,7 +53,7 @@ class Workspace:
 
     def ok(self, *arguments: str) -> str:
         done = self.run(*arguments)
-        assert done.returncode == 0, f"terraform {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"terraform {' '.join(arguments)}\n{done.stderr or done.stdout}"
         return done.stdout
 
     def plan(self, **variables: Any) -> dict[str, Any]:
@@ -62,6 +62,15 @@ class Workspace:
         self.ok("plan", "-no-color", "-input=false", "-var-file=test.tfvars.json", "-out=plan.bin")
         plan: dict[str, Any] = json.loads(self.ok("show", "-json", "plan.bin"))
         return plan
+
+    def apply(self, **variables: Any) -> dict[str, Any]:
+        """Plan and apply; answers the plan."""
+        plan = self.plan(**variables)
+        self.ok("apply", "-no-color", "-input=false", "plan.bin")
+        return plan
+
+    def destroy(self, *more: str) -> None:
+        self.ok("destroy", "-auto-approve", "-no-color", "-input=false", "-var-file=test.tfvars.json", *more)
 
     def refusal(self, **variables: Any) -> str:
         """Why Terraform refuses to plan: one line for each error."""
@@ -85,6 +94,44 @@ def planned_bodies(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def provider_block(endpoint: str, project: str = "demo") -> str:
+    """HCL that sends every product's calls to one emulator; the version in a base is the product's own."""
+    versions = {
+        "billing_budgets": "v1/",
+        "cloud_run_v2": "v2/",
+        "logging": "v2/",
+        "monitoring": "",
+        "pubsub": "v1/",
+        "resource_manager": "v1/",
+        "service_usage": "v1/",
+    }
+    endpoints = "\n".join(f'  {name}_custom_endpoint = "{endpoint}/{version}"' for name, version in versions.items())
+    return f"""
+terraform {{
+  required_providers {{
+    google = {{
+      source = "hashicorp/google"
+    }}
+  }}
+}}
+
+provider "google" {{
+  access_token = "no-secret"
+  project      = "{project}"
+{endpoints}
+}}
+"""
+
+
+def actions(plan: dict[str, Any]) -> dict[str, list[str]]:
+    """What a plan would do, by address; nothing for what stays."""
+    return {
+        change["address"]: change["change"]["actions"]
+        for change in plan["resource_changes"]
+        if change["change"]["actions"] != ["no-op"]
+    }
+
+
 def copy_of_module(root: Path) -> Path:
     """The module below `root`, with the one file outside of its folder that it reads."""
     module = root / "terraform" / "monitoring"
@@ -102,11 +149,11 @@ def environment(settings: Path, **more: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def provider(version: str = VERSION) -> Iterator[str]:
+def provider(version: str = VERSION, **variables: str) -> Iterator[str]:
     """A running stand-in provider of that version; the value of TF_REATTACH_PROVIDERS that leads to it."""
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "terraform.standin"],
-        env={**os.environ, "PYTHONPATH": str(_TESTS), "CLOUDOPS_STANDIN_VERSION": version},
+        env={**os.environ, "PYTHONPATH": str(_TESTS), "CLOUDOPS_STANDIN_VERSION": version, **variables},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -128,7 +175,9 @@ def mirror(root: Path) -> str:
     program = root / ADDRESS / VERSION / platform / f"terraform-provider-google_v{VERSION}"
     program.parent.mkdir(parents=True)
     program.write_text(
-        f'#!/bin/sh\nCLOUDOPS_STANDIN_VERSION={VERSION} PYTHONPATH="{_TESTS}" exec "{sys.executable}" -P -m terraform.standin\n', encoding="utf-8"
+        f'#!/bin/sh\nexport CLOUDOPS_STANDIN_VERSION={VERSION} PYTHONPATH="{_TESTS}"\n'
+        f'exec "{sys.executable}" -P -m terraform.standin\n',
+        encoding="utf-8",
     )
     program.chmod(0o755)
     return f'provider_installation {{\n  filesystem_mirror {{\n    path = "{root}"\n  }}\n}}\n'

@@ -86,7 +86,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_wrong_policy_file_stops_the_plan_and_names_file_place_and_reason(fault: str, module: Workspace) -> None:
     wrong, reason = WRONG[fault]
     (module.folder / "policies" / "wrong.yaml").write_text(yaml.safe_dump(wrong))
-    refusal = module.refusal(**INPUTS)
+    refusal = module.refusal(**INPUTS, policies=["wrong"])
     assert "policies/wrong.yaml: " in refusal
     assert reason in refusal
 
@@ -94,7 +94,8 @@ def test_a_wrong_policy_file_stops_the_plan_and_names_file_place_and_reason(faul
 def test_a_right_policy_file_is_planned(module: Workspace) -> None:
     """So that each refusal above is about its own fault."""
     (module.folder / "policies" / "right.yaml").write_text(yaml.safe_dump(policy()))
-    assert 'google_monitoring_alert_policy.policies["right"]' in planned_bodies(module.plan(**INPUTS))
+    bodies = planned_bodies(module.plan(**INPUTS, policies=["right"]))
+    assert 'google_monitoring_alert_policy.policies["right"]' in bodies
 
 
 @pytest.mark.parametrize(
@@ -115,19 +116,51 @@ def test_a_right_policy_file_is_planned(module: Workspace) -> None:
         ("uptime_checks", "wrong.yaml", "displayName: x\nperiode: 60s", "uptime check: unknown key periode"),
         ("uptime_checks", "wrong.yaml", "displayName: x\nhttpCheck: {pth: /}", "httpCheck: unknown key pth"),
         ("uptime_checks", "wrong.yaml", "displayName: x\ncontentMatchers: [{contents: a}]", "unknown key contents"),
+        ("slos", "wrong.yaml", "displayName: x\ngaol: 0.9", "slo: unknown key gaol"),
+        ("slos", "wrong.yaml", "displayName: x\ngoal: 0.99999\nrollingPeriod: 86400s", "write a goal above 0"),
+        ("slos", "wrong.yaml", "displayName: x\ngoal: 0.9", "write one of rollingPeriod and calendarPeriod"),
+        ("slos", "wrong.yaml", "goal: 0.9\nrollingPeriod: 3600s", "slo: write rollingPeriod as whole days"),
+        ("slos", "wrong.yaml", "serviceLevelIndicator: {basicSli: {}}", "serviceLevelIndicator: unknown key basicSli"),
+        (
+            "slos",
+            "wrong.yaml",
+            "serviceLevelIndicator: {requestBased: {distributionCut: {range: {mx: 1}}}}",
+            "serviceLevelIndicator.requestBased.distributionCut.range: unknown key mx",
+        ),
+        (
+            "slos",
+            "wrong.yaml",
+            "serviceLevelIndicator: {windowsBased: {metricMeanInRange: {series: x}}}",
+            "serviceLevelIndicator.windowsBased.metricMeanInRange: unknown key series",
+        ),
+        ("log_metrics", "wrong.yaml", "name: x\nfiltre: y", "log metric: unknown key filtre"),
+        ("log_metrics", "wrong.yaml", "name: x", "log metric: filter is missing"),
+        (
+            "log_metrics",
+            "wrong.yaml",
+            "name: x\nmetricDescriptor: {labels: [{kee: a}]}",
+            "metricDescriptor.labels[0]: unknown key kee",
+        ),
+        (
+            "log_metrics",
+            "wrong.yaml",
+            "name: x\nbucketOptions: {linearBuckets: {widht: 1}}",
+            "bucketOptions.linearBuckets: unknown key widht",
+        ),
     ],
 )
 def test_other_faults_of_a_file_stop_the_plan_too(
     folder: str, name: str, text: str, reason: str, module: Workspace
 ) -> None:
     (module.folder / folder / name).write_text(text)
-    assert reason in module.refusal(**INPUTS)
+    assert reason in module.refusal(**INPUTS, policies=["wrong"] if folder == "policies" else [])
 
 
 def test_literal_dollars_and_percents_are_no_template_fault(module: Workspace) -> None:
     text = yaml.safe_dump(policy(documentation={"content": "$${metric.label.x} and 5 %%{ of $5 ${service}"}))
     (module.folder / "policies" / "right.yaml.tftpl").write_text(text)
-    body = planned_bodies(module.plan(**INPUTS))['google_monitoring_alert_policy.policies["right"]']
+    bodies = planned_bodies(module.plan(**INPUTS, policies=["right"]))
+    body = bodies['google_monitoring_alert_policy.policies["right"]']
     assert body["documentation"]["content"] == "${metric.label.x} and 5 %{ of $5 items"
 
 
@@ -138,7 +171,7 @@ def test_a_marker_becomes_the_uptime_checks_id_which_is_known_after_apply(module
     (module.folder / "policies" / "marked.yaml").write_text(yaml.safe_dump(marked))
     (change,) = [
         change["change"]
-        for change in module.plan(**INPUTS)["resource_changes"]
+        for change in module.plan(**INPUTS, policies=["marked"])["resource_changes"]
         if change["address"] == 'google_monitoring_alert_policy.policies["marked"]'
     ]
     (unknown,) = change["after_unknown"]["conditions"][0]["condition_prometheus_query_language"]
@@ -151,29 +184,51 @@ def test_routes_choose_the_channels_by_one_table(case: dict[str, Any], module: W
     def name(channel: str) -> str:
         return f"projects/p/notificationChannels/{channel}"
 
-    for file in (module.folder / "policies").iterdir():
-        file.unlink()
     labels = {"priority": case["priority"], "team": case["team"]}
     (module.folder / "policies" / "one.yaml").write_text(yaml.safe_dump(policy(userLabels=labels)))
     routes = {
         priority: {team: [name(channel) for channel in channels] for team, channels in teams.items()}
         for priority, teams in case["routes"].items()
     }
+    variables = {**INPUTS, "policies": ["one"], "routes": routes}
     if case["told"] is None:
-        refusal = module.refusal(**{**INPUTS, "routes": routes})
+        refusal = module.refusal(**variables)
         assert f"no route for priority {case['priority']} and team {case['team']}" in refusal
         return
-    bodies = planned_bodies(module.plan(**{**INPUTS, "routes": routes}))
+    bodies = planned_bodies(module.plan(**variables))
     told = bodies['google_monitoring_alert_policy.policies["one"]'].get("notificationChannels", [])
     assert told == [name(channel) for channel in case["told"]]
     assert told == route(routes, labels)
 
 
-@pytest.mark.parametrize("domain", ["prometheus", "custom", "workload"])
-def test_terraform_and_the_emulator_see_the_same_objects(domain: str, unchanged: Workspace) -> None:
+READINGS: list[dict[str, Any]] = [
+    {},
+    {"metrics_domain": "custom", "policies": ["all"]},
+    {"metrics_domain": "workload", "metrics_namespace": "shop"},
+    {"platform": "gke", "policies": ["default", "queue_age", "-ddos_attempt"], "resources": {"container": "web"}},
+    {"policies": ["all"], "regions": ["europe-west1", "us-central1"]},
+    {"policies": ["all", "-critical_error_rate"], "thresholds": {"high_error_rate": {"ratio": 0.07}}},
+]
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=lambda one: ",".join(one) or "defaults")
+def test_terraform_and_the_emulator_see_the_same_objects(reading: dict[str, Any], unchanged: Workspace) -> None:
     inputs = {name: value for name, value in INPUTS.items() if name != "routes"}
-    bodies = planned_bodies(unchanged.plan(**inputs, metrics_domain=domain))
-    loaded = definitions.load(MODULE, {**inputs, "metrics_domain": domain})
+    bodies = planned_bodies(unchanged.plan(**inputs, **reading))
+    words = {"policies": ["default"], **reading}
+    given: dict[str, Any] = {name: value for name, value in words.items() if isinstance(value, str)}
+    given |= {name: ",".join(words[name]) for name in ("policies", "regions") if name in words}
+    given |= words.get("resources", {})
+    given |= {
+        f"thresholds.{policy}.{name}": number
+        for policy, numbers in words.get("thresholds", {}).items()
+        for name, number in numbers.items()
+    }
+    loaded = [one for one in definitions.load(MODULE, {**inputs, **given}) if one.kind in RESOURCES]
     # The provider always says whether a policy is enabled; where a file does not, it is (alert_policy.proto).
     always: dict[str, dict[str, Any]] = {"policy": {"enabled": True}}
-    assert bodies == {f'{RESOURCES[one.kind]}["{one.key}"]': {**always.get(one.kind, {}), **one.data} for one in loaded}
+    expected = {f'{RESOURCES[one.kind]}["{one.key}"]': {**always.get(one.kind, {}), **one.data} for one in loaded}
+    ours = {at: body for at, body in bodies.items() if at.split("[")[0] in RESOURCES.values()}
+    assert ours.keys() == expected.keys()
+    for at, body in ours.items():
+        assert body == expected[at]

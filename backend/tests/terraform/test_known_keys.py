@@ -4,8 +4,9 @@ import re
 from typing import Any
 
 import pytest
+from google.cloud.logging_v2.types import LogMetric
 from google.cloud.monitoring_dashboard_v1 import Dashboard
-from google.cloud.monitoring_v3 import AlertPolicy, UptimeCheckConfig
+from google.cloud.monitoring_v3 import AlertPolicy, ServiceLevelObjective, UptimeCheckConfig
 
 from support.provenance import known_from
 from support.terraform import MODULE
@@ -15,8 +16,13 @@ LEFT_OUT = {
     "alertStrategy": {"notificationChannelStrategy"},
     "conditions": {"conditionMonitoringQueryLanguage", "conditionSql", "name"},
     "dashboard": {"annotations", "etag", "name"},
+    "goodTotalRatioThreshold": {"basicSliPerformance"},
     "httpCheck": {"authInfo"},
+    "logMetric": {"createTime", "resourceName", "updateTime", "version"},
+    "metricDescriptor": {"description", "launchStage", "metadata", "monitoredResourceTypes", "name", "type"},
     "policy": {"creationRecord", "mutationRecord", "name", "notificationChannels", "validity"},
+    "serviceLevelIndicator": {"basicSli"},
+    "slo": {"name"},
     "uptimeCheck": {
         "disabled",
         "internalCheckers",
@@ -30,6 +36,8 @@ LEFT_OUT = {
 NEWER = {"uptimeCheck": {"logCheckFailures"}}
 
 _POLICY = AlertPolicy.pb(AlertPolicy()).DESCRIPTOR
+_SLO = ServiceLevelObjective.pb(ServiceLevelObjective()).DESCRIPTOR
+_METRIC = LogMetric.pb(LogMetric()).DESCRIPTOR
 _CHECK = UptimeCheckConfig.pb(UptimeCheckConfig()).DESCRIPTOR
 
 
@@ -39,6 +47,7 @@ def inner(message: Any, path: str) -> Any:
     return message
 
 
+_WINDOWS = "serviceLevelIndicator.windowsBased"
 MESSAGES = {
     "acceptedResponseStatusCodes": inner(_CHECK, "httpCheck.acceptedResponseStatusCodes"),
     "aggregations": inner(_POLICY, "conditions.conditionThreshold.aggregations"),
@@ -63,6 +72,23 @@ MESSAGES = {
     "serviceAgentAuthentication": inner(_CHECK, "httpCheck.serviceAgentAuthentication"),
     "tcpCheck": inner(_CHECK, "tcpCheck"),
     "trigger": inner(_POLICY, "conditions.conditionThreshold.trigger"),
+    "bucketOptions": inner(_METRIC, "bucketOptions"),
+    "distributionCut": inner(_SLO, "serviceLevelIndicator.requestBased.distributionCut"),
+    "explicitBuckets": inner(_METRIC, "bucketOptions.explicitBuckets"),
+    "exponentialBuckets": inner(_METRIC, "bucketOptions.exponentialBuckets"),
+    "goodTotalRatio": inner(_SLO, "serviceLevelIndicator.requestBased.goodTotalRatio"),
+    "goodTotalRatioThreshold": inner(_SLO, f"{_WINDOWS}.goodTotalRatioThreshold"),
+    "labels": inner(_METRIC, "metricDescriptor.labels"),
+    "linearBuckets": inner(_METRIC, "bucketOptions.linearBuckets"),
+    "logMetric": _METRIC,
+    "metricDescriptor": inner(_METRIC, "metricDescriptor"),
+    "metricRange": inner(_SLO, f"{_WINDOWS}.metricMeanInRange"),
+    "performance": inner(_SLO, f"{_WINDOWS}.goodTotalRatioThreshold.performance"),
+    "range": inner(_SLO, "serviceLevelIndicator.requestBased.distributionCut.range"),
+    "requestBased": inner(_SLO, "serviceLevelIndicator.requestBased"),
+    "serviceLevelIndicator": inner(_SLO, "serviceLevelIndicator"),
+    "slo": _SLO,
+    "windowsBased": inner(_SLO, _WINDOWS),
     "uptimeCheck": _CHECK,
 }
 

@@ -1,41 +1,36 @@
 """The README's tables say what variables.tf and outputs.tf say, and its first block of HCL plans."""
 
+import os
 import re
 
+import pytest
+
 from support.terraform import MODULE, Workspace
+from tools.module_tables import blocks, with_tables
 
-README = (MODULE / "README.md").read_text()
-
-
-def blocks(file: str, kind: str) -> dict[str, dict[str, str]]:
-    """Each block's single-line arguments, by its name."""
-    found = re.findall(rf'^{kind} "(\w+)" {{\n(.*?)^}}', (MODULE / file).read_text(), re.MULTILINE | re.DOTALL)
-    return {name: dict(re.findall(r"^  (\w+) += (.+)$", body, re.MULTILINE)) for name, body in found}
+README = MODULE / "README.md"
 
 
-def table(heading: str) -> list[str]:
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return [line for line in section.splitlines() if line.startswith("| `")]
+def test_the_tables_are_those_of_the_modules() -> None:
+    text = README.read_text()
+    if os.environ.get("UPDATE_SNAPSHOTS") == "1":
+        README.write_text(with_tables(text))
+    assert README.read_text() == with_tables(text), "run `make snapshots` and review the diff"
 
 
-def test_the_table_of_inputs_is_that_of_variables_tf() -> None:
-    expected = [
-        f"| `{name}` | {of['description'].strip(chr(34))} | `{of['type']}` | "
-        + (f"`{of['default']}` |" if "default" in of else "required |")
-        for name, of in blocks("variables.tf", "variable").items()
-    ]
-    assert table("Inputs") == expected
-
-
-def test_the_table_of_outputs_is_that_of_outputs_tf() -> None:
-    expected = [
-        f"| `{name}` | {of['description'].strip(chr(34))} |" for name, of in blocks("outputs.tf", "output").items()
-    ]
-    assert table("Outputs") == expected
+@pytest.mark.parametrize(
+    ("folder", "kind"), [(one, kind) for one in (".", "project", "channels") for kind in ("in", "out")]
+)
+def test_each_module_has_its_tables(folder: str, kind: str) -> None:
+    file, block = {"in": ("variables.tf", "variable"), "out": ("outputs.tf", "output")}[kind]
+    table = README.read_text().split(f"<!-- {kind}puts of {folder} -->")[1].split("<!-- end -->")[0]
+    declared = blocks((MODULE / folder / file).read_text(), block)
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(declared)
+    assert all(given["description"].strip('"') for given in declared.values())
 
 
 def test_the_readmes_module_block_plans(module: Workspace) -> None:
-    (block,) = re.findall(r'   (module "monitoring" {\n.*?\n   })', README, re.DOTALL)
+    block = re.findall(r'   (module "monitoring" {\n.*?\n   })', README.read_text(), re.DOTALL)[0]
     folder = module.folder.parents[1]
     (folder / "main.tf").write_text(block.replace("\n   ", "\n"))
     workspace = Workspace(folder, module.environment)
@@ -44,7 +39,11 @@ def test_the_readmes_module_block_plans(module: Workspace) -> None:
 
 
 def test_every_name_that_templates_may_use_is_told() -> None:
-    (texts,) = re.findall(r"  _texts = {\n(.*?)\n  }", (MODULE / "definitions.tf").read_text(), re.DOTALL)
-    names = {*re.findall(r"^    (\w+) +=", texts, re.MULTILINE), "metrics.<name>"}
-    told = README.split("Templates take plain names")[1].split("\n- ")[0]
-    assert set(re.findall(r"`\$\{([^}]+)\}`", told)) == names
+    text = (MODULE / "definitions.tf").read_text()
+    names = {
+        name
+        for local in ("_texts", "_shared")
+        for name in re.findall(r"^    (\w+) +=", text.split(f"  {local} = {{\n")[1].split("\n  }")[0], re.MULTILINE)
+    }
+    told = README.read_text().split("Templates take plain names")[1].split("\n- ")[0]
+    assert {name.split(".")[0] for name in re.findall(r"`\$\{([^}]+)\}`", told)} == names | {"resources"}

@@ -1,5 +1,6 @@
 """The wheel, as a stranger installs it: beside an app that has a package named `app` of its own."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -76,7 +77,7 @@ def test_the_list_of_packages_is_the_list_of_folders():
     app = ROOT / "backend" / "app"
     folders = {file.parent.relative_to(app) for file in app.rglob("*.py")}
     found = {".".join(("fastapi_cloudops", *folder.parts)) for folder in folders}
-    service = {name for name in found if name.startswith("fastapi_cloudops.api")}
+    service = {name for name in found if name.startswith(("fastapi_cloudops.api", "fastapi_cloudops.middleware"))}
     assert listed == found - service | {f"fastapi_cloudops.monitoring_data{part}" for part in ("", ".runbooks")}
 
 
@@ -92,7 +93,11 @@ def test_the_wheel_holds_the_library_its_data_and_no_reference_service(wheel):
     ):
         assert wanted in names
     foreign = [name for name in names if not name.startswith(("fastapi_cloudops/", "fastapi_cloudops-"))]
-    service = [name for name in names if name.startswith(("fastapi_cloudops/api", "fastapi_cloudops/main"))]
+    service = [
+        name
+        for name in names
+        if name.startswith(tuple(f"fastapi_cloudops/{one}" for one in ("api", "main", "middleware")))
+    ]
     assert (foreign, service) == ([], [])
     app = ROOT / "backend" / "app"
     data = {file.relative_to(app).as_posix() for file in app.rglob("*") if file.suffix in {".json", ".js", ".css"}}
@@ -122,5 +127,17 @@ def test_a_foreign_app_that_adopts_the_wheel_sees_its_metric(wheel, tmp_path):
             return float(result[0]["value"][1]) if result else 0.0
 
         wait_until(lambda: counted() == 3, what="three requests in the emulator")
-    told = subprocess.run([environment / "bin" / "cloudops", "up"], check=False, capture_output=True, text=True)
-    assert (told.returncode, "pip install 'fastapi-cloudops[emulator]'" in told.stderr) == (2, True)
+        variables = {"CLOUDOPS_EMULATOR_HOST": emulator.grpc, "CLOUDOPS_EMULATOR_HTTP": emulator.http}
+        doctor = _cloudops(environment, "doctor", "--service", "greeter", "--json", **variables)
+    checks = {check["name"]: check["status"] for check in json.loads(doctor.stdout)["checks"]}
+    assert doctor.returncode == 1, doctor.stderr
+    assert (checks["emulator"], checks["metrics"], checks["policies"]) == ("ok", "ok", "finding")
+    # The packages of the emulator are not here: every other verb says what brings them.
+    for arguments in (["up"], ["test", "alerts"], ["--help"], ["doctor-who"]):
+        told = _cloudops(environment, *arguments)
+        assert (told.returncode, "pip install 'fastapi-cloudops[emulator]'" in told.stderr) == (2, True), arguments
+
+
+def _cloudops(environment: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    command = [str(environment / "bin" / "cloudops"), *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=variables, timeout=120)

@@ -22,8 +22,8 @@ run "every_file_becomes_one_object" {
   command = plan
 
   assert {
-    condition     = toset(keys(google_monitoring_alert_policy.policies)) == toset([for file in fileset("./policies", "*.{yaml,yaml.tftpl}") : split(".", file)[0]])
-    error_message = "One alert policy for each file of policies/."
+    condition     = toset(keys(google_monitoring_alert_policy.policies)) == toset(yamldecode(file("./defaults.yaml")).policies)
+    error_message = "One alert policy for each that is on by default."
   }
   assert {
     condition     = toset(keys(google_monitoring_dashboard.dashboards)) == toset([for file in fileset("./dashboards", "*.{json,json.tftpl}") : split(".", file)[0]])
@@ -65,15 +65,40 @@ run "applied_objects_are_named_by_their_files" {
   }
 }
 
-run "a_disabled_policy_is_not_created" {
+run "a_policy_that_is_left_out_is_not_created" {
   command = plan
 
   variables {
-    disabled_policies = ["high_error_rate"]
+    policies = ["default", "-high_error_rate"]
   }
   assert {
     condition     = !contains(keys(google_monitoring_alert_policy.policies), "high_error_rate")
-    error_message = "disabled_policies takes policies away."
+    error_message = "A hyphen takes a policy away."
+  }
+}
+
+run "all_policies_are_planned_on_gke_too" {
+  command = plan
+
+  variables {
+    platform = "gke"
+    policies = ["all"]
+  }
+  assert {
+    condition     = length(google_monitoring_alert_policy.policies) == length(fileset("./policies", "*.yaml.tftpl")) + length(fileset("./policies/gke", "*.yaml.tftpl"))
+    error_message = "One alert policy for each file of the platform."
+  }
+}
+
+run "a_bucket_takes_what_default_leaves_out" {
+  command = plan
+
+  variables {
+    logs = { bucket = { retention_days = 90 } }
+  }
+  assert {
+    condition     = google_logging_project_sink.logs[0].filter == google_logging_project_exclusion.default["bucket"].filter
+    error_message = "Each entry lies in one bucket."
   }
 }
 

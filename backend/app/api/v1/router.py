@@ -1,9 +1,13 @@
 """Version 1 of the API."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
-from .endpoints import faults, items
+from ..deps import feature
+from .endpoints import admin, auth, content, faults, items
 
 router = APIRouter(prefix="/api/v1")
+router.include_router(auth.router)
+router.include_router(content.router)
+router.include_router(admin.router)
 router.include_router(items.router)
-router.include_router(faults.router)
+router.include_router(faults.router, dependencies=[Depends(feature("faults"))])

@@ -1,83 +1,152 @@
 """The health endpoints.
 
-`/health` and `/health/live` touch no dependency: they say that the process answers. `/health/ready` says whether the
-critical checks pass. Anyone may read the status; what is behind it is told to whoever holds `HEALTH_TOKEN`.
+`/health` and `/health/live` touch no dependency: they say that the process answers. `/health/ready` says whether
+requests should come, `/health/startup` whether the service has started. Anyone may read the status; what is behind it,
+`/health/detailed`, is told to whoever may know.
 """
 
-import hmac
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
 
-from .checks import Result
-from .registry import HealthRegistry
+from ..context import current
+from ..exchange import Observed
+from .details import details
+from .paths import Paths, Role
+from .registry import HealthRegistry, verdict
 
-#: Every path that is served here.
-PATHS = ("/health", "/health/live", "/health/ready", "/health/detailed")
-Endpoint = Callable[[Request], Awaitable[JSONResponse]]
-_NO_STORE = {"cache-control": "no-store"}
-# datatracker.ietf.org/doc/html/draft-inadarei-api-health-check
-_MEDIA_TYPE = "application/health+json"
+if TYPE_CHECKING:
+    from .registry import Verdict
 
-
-def _endpoints(registry: HealthRegistry) -> Iterable[tuple[str, Endpoint]]:
-    async def live(request: Request) -> JSONResponse:  # noqa: ARG001  # Starlette calls every endpoint with it
-        return _answer(healthy=True)
-
-    async def ready(request: Request) -> JSONResponse:  # noqa: ARG001  # as above
-        return _answer(healthy=_healthy(await registry.results()))
-
-    async def detailed(request: Request) -> JSONResponse:
-        results = await registry.results()
-        healthy = _healthy(results)
-        if not _may_see_details(request, registry.token):
-            return _answer(healthy=healthy)
-        return _answer(healthy=healthy, checks=_details(registry, results))
-
-    return zip(PATHS, (live, live, ready, detailed), strict=True)
+Endpoint = Callable[[Request], Awaitable[Response]]
+_NO_STORE: Final = {"cache-control": "no-store"}
+#: datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06
+MEDIA_TYPE: Final = "application/health+json"
+# Made once: an orchestrator asks often, and most of all when the process has no time.
+_BODIES: Final = {status: f'{{"status":"{status}"}}'.encode() for status in ("pass", "warn", "fail")}
+_SUMMARIES: Final[dict[Role, str]] = {
+    "health": "Whether the process answers",
+    "live": "Whether the process answers",
+    "ready": "Whether requests should come here",
+    "startup": "Whether the service has started",
+    "detailed": "Everything, for those who may know",
+}
 
 
-def routes(registry: HealthRegistry) -> list[Route]:
+def routes(registry: HealthRegistry, paths: Paths | None = None) -> list[Route]:
     """The health endpoints for GET and HEAD, as plain routes: they cost other requests the least."""
     return [
-        Route(path, endpoint, name=path.strip("/"), include_in_schema=False) for path, endpoint in _endpoints(registry)
+        Route(path, endpoint, name=name, include_in_schema=False)
+        for name, path, endpoint, _ in _served(registry, paths or registry.paths)
     ]
 
 
-def router(registry: HealthRegistry) -> APIRouter:
-    """The same as a router, for apps that choose its place and prefix."""
-    health_router = APIRouter(include_in_schema=False)
-    for path, endpoint in _endpoints(registry):
-        health_router.add_api_route(path, endpoint, methods=["GET", "HEAD"], name=path.strip("/"))
+def router(registry: HealthRegistry, paths: Paths | None = None, *, in_openapi: bool = False) -> APIRouter:
+    """The same as a router, for apps that choose their place.
+
+    Args:
+        registry: The checks.
+        paths: Where below the router's own prefix; `Paths(prefix="")` stands right at it.
+        in_openapi: Whether they are part of the app's OpenAPI document.
+    """
+    health_router = APIRouter(include_in_schema=in_openapi)
+    for name, path, endpoint, summary in _served(registry, paths or Paths()):
+        for method in ("GET", "HEAD"):  # two routes, since both in one would share an operation id
+            health_router.add_api_route(
+                path,
+                endpoint,
+                methods=[method],
+                name=name,
+                summary=summary,
+                tags=["health"],
+                include_in_schema=in_openapi and method == "GET",
+                response_class=HealthResponse,
+                responses={503: {"description": "It does not."}},
+            )
     return health_router
 
 
-def _healthy(results: Iterable[Result]) -> bool:
-    return all(result.status == "healthy" for result in results if result.check.critical)
+def health_app(registry: HealthRegistry, paths: Paths | None = None) -> Router:
+    """The endpoints alone, as an ASGI app to be mounted at the prefix, or served on a port of its own."""
+    return Router(routes(registry, paths or Paths(prefix="")))
 
 
-def _answer(*, healthy: bool, **details: object) -> JSONResponse:
-    body: dict[str, Any] = {"status": "healthy" if healthy else "unhealthy", **details}
-    return JSONResponse(body, 200 if healthy else 503, headers=_NO_STORE, media_type=_MEDIA_TYPE)
+class HealthResponse(JSONResponse):
+    """A body in the shape of the draft."""
+
+    media_type = MEDIA_TYPE
 
 
-def _may_see_details(request: Request, token: str) -> bool:
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    return bool(token) and hmac.compare_digest(given.encode(), token.encode())
-
-
-def _details(registry: HealthRegistry, results: Iterable[Result]) -> dict[str, object]:
-    return {
-        result.check.name: {
-            "status": result.status,
-            "critical": result.check.critical,
-            "seconds": round(result.seconds, 6),
-            "age_seconds": round(registry.age, 3),
-            **({"reason": registry.redaction.error(result.reason)} if result.reason else {}),
-        }
-        for result in results
+def _served(registry: HealthRegistry, paths: Paths) -> Iterator[tuple[str, str, Endpoint, str]]:
+    """Name, path, endpoint and summary of each."""
+    endpoints: dict[Role, Endpoint] = {
+        "health": _live(registry),
+        "live": _live(registry),
+        "ready": _ready(registry),
+        "startup": _startup(registry),
+        "detailed": _detailed(registry),
     }
+    for role, path in paths.of_roles():
+        yield "health" if role == "health" else f"health/{role}", path, endpoints[role], _SUMMARIES[role]
+    for tag, path in paths.of_groups():
+        yield f"health/group/{tag}", path, _group(registry, tag), f"Whether the checks of {tag} pass"
+
+
+def _live(registry: HealthRegistry) -> Endpoint:
+    async def live(request: Request) -> Response:  # noqa: ARG001  # Starlette calls every endpoint with it
+        return _told("fail" if registry.broken else "pass")
+
+    return live
+
+
+def _ready(registry: HealthRegistry) -> Endpoint:
+    async def ready(request: Request) -> Response:  # noqa: ARG001  # as above
+        return _told("fail" if registry.broken else await registry.ready())
+
+    return ready
+
+
+def _startup(registry: HealthRegistry) -> Endpoint:
+    async def startup(request: Request) -> Response:  # noqa: ARG001  # as above
+        return _told("pass" if await registry.startup() else "fail")
+
+    return startup
+
+
+def _group(registry: HealthRegistry, tag: str) -> Endpoint:
+    async def group(request: Request) -> Response:  # noqa: ARG001  # as above
+        return _told(verdict(await registry.results(tag)))
+
+    return group
+
+
+def _detailed(registry: HealthRegistry) -> Endpoint:
+    async def detailed(request: Request) -> Response:
+        results = await registry.results()
+        status: Verdict = verdict(results)
+        if registry.broken or registry.state != "ready":
+            status = "fail"
+        if registry.access is None or not await registry.access.admits(request.scope):
+            return _told(status)
+        return _told(status, details(registry, results, status))
+
+    return detailed
+
+
+def _leave_out() -> None:
+    """Wherever the endpoints are mounted, logs, metrics and traces leave them out while they answer well."""
+    observed = current.get()
+    if isinstance(observed, Observed) and observed.route:
+        observed.exclusion.add(observed.route)
+
+
+def _told(status: "Verdict", body: dict[str, Any] | None = None) -> Response:
+    _leave_out()
+    code = 503 if status == "fail" else 200
+    if body is None:
+        return Response(_BODIES[status], code, _NO_STORE, MEDIA_TYPE)
+    return HealthResponse(body, code, _NO_STORE)

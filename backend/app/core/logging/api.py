@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 from .. import guard
+from ..farewell import farewell
 from .api_sender import Queued, Ready, Sender
 from .resource import GLOBAL, Resource
 from .spill import BUFFER_BYTES, KEPT, Backlog, severity_of
@@ -189,7 +190,7 @@ class ApiLog:
             rest = self._backlog.take(self._backlog.bytes)
         lost = sum(not self._lose(_line_of(held), held.severity, "closed") for held in rest)
         if lost:
-            guard.warn("fastapi-cloudops: telemetry was lost at the end of the process", signal="logs", lost=lost)
+            farewell.lost("logs", f"{lost} entries")
 
     def open(self) -> None:
         """Take lines again after `close`."""

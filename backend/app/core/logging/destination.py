@@ -38,6 +38,17 @@ class Destination:
         """Bytes that reached the platform."""
         return self.api.bytes if self.api else self.stdout.bytes
 
+    @property
+    def waiting(self) -> int:
+        """Entries that Cloud Logging has not taken yet."""
+        return self.api.waiting if self.api is not None else 0
+
+    def flush(self, timeout: float) -> bool:
+        """Deliver what waits, and go on; False when that takes longer than `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        sent = self.api is None or self.api.flush(timeout)
+        return self.stdout.flush(max(0.0, deadline - time.monotonic())) and sent
+
     def open(self) -> None:
         """The service starts, perhaps again."""
         if self.api is not None:

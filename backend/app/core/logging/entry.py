@@ -17,6 +17,8 @@ from ..runtime import Runtime
 TRACE: Final = "logging.googleapis.com/trace"
 SPAN_ID: Final = "logging.googleapis.com/spanId"
 TRACE_SAMPLED: Final = "logging.googleapis.com/trace_sampled"
+#: `at_end`: the flag is not the last word; the request's access entry has it.
+TRACE_DECISION: Final = "trace_decision"
 LABELS: Final = "logging.googleapis.com/labels"
 INSERT_ID: Final = "logging.googleapis.com/insertId"
 SOURCE_LOCATION: Final = "logging.googleapis.com/sourceLocation"

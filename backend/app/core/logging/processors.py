@@ -10,7 +10,17 @@ from ..context import current
 from ..redaction import Redaction
 from ..texts import strict, text_of
 from . import severity
-from .entry import INSERT_ID, SOURCE_LOCATION, SPAN_ID, TRACE, TRACE_SAMPLED, Identity, InsertIds, Timestamps
+from .entry import (
+    INSERT_ID,
+    SOURCE_LOCATION,
+    SPAN_ID,
+    TRACE,
+    TRACE_DECISION,
+    TRACE_SAMPLED,
+    Identity,
+    InsertIds,
+    Timestamps,
+)
 from .limits import LINE_BYTES, fit
 
 Entry = MutableMapping[str, Any]
@@ -67,10 +77,16 @@ def add_request(
         if (route := context.route) is not None:
             entry["route"] = route
         if tracing:
-            trace = context.trace
-            entry[TRACE] = identity().trace_prefix + trace.trace_id
-            entry[SPAN_ID] = trace.span_id
-            entry[TRACE_SAMPLED] = trace.sampled
+            span = context.span
+            if span is not None and span.undecided:
+                if context.worst >= _RANKS["ERROR"]:
+                    span.promote()  # it is kept, however it ends
+                else:
+                    entry[TRACE_DECISION] = "at_end"
+            trace_id, span_id, sampled = context.innermost
+            entry[TRACE] = identity().trace_prefix + trace_id
+            entry[SPAN_ID] = span_id
+            entry[TRACE_SAMPLED] = sampled
         return entry
 
     return processor

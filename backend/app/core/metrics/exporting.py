@@ -171,7 +171,7 @@ class ExportLoop:
         if lost := self._pending():
             names = sorted({series.metric.name for series in lost})
             more = {"more": len(names) - _MOST_NAMES} if len(names) > _MOST_NAMES else {}
-            self.teller.lost(lost=f"{len(lost)} series", metrics=names[:_MOST_NAMES], **more)
+            self.teller.lost(f"{len(lost)} series", metrics=names[:_MOST_NAMES], **more)
 
     @staticmethod
     def _rest(pace: "Pace", until: float) -> None:

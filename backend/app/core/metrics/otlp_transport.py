@@ -41,19 +41,20 @@ _CODES: Final = {
 }
 
 
-def connect_otlp(endpoint: str, emulator_host: str) -> "Connection":
+def connect_otlp(endpoint: str, emulator_host: str, *, method: str = _METHOD, path: str = _PATH) -> "Connection":
     """A connection to an endpoint such as `grpc://collector:4317` or `http://collector:4318`.
 
-    An empty one is the emulator if there is one, else Google.
+    An empty one is the emulator if there is one, else Google. `method` and `path` are those of the signal; the answers
+    of all have one shape.
 
     Raises:
         google.auth.exceptions.GoogleAuthError: Google is to be reached, and there are no credentials.
     """
     parts = urlsplit(endpoint or (f"grpc://{emulator_host}" if emulator_host else f"grpcs://{GOOGLE}:443"))
     if parts.scheme in {"grpc", "grpcs"}:
-        return _Grpc(parts.hostname or "", parts.port or 4317, tls=parts.scheme == "grpcs")
+        return _Grpc(parts.hostname or "", parts.port or 4317, method, tls=parts.scheme == "grpcs")
     tls = parts.scheme == "https"
-    path = parts.path if parts.path not in {"", "/"} else _PATH
+    path = parts.path if parts.path not in {"", "/"} else path
     return _Http(parts.hostname or "", parts.port or (443 if tls else 4318), path, tls=tls)
 
 
@@ -66,7 +67,7 @@ def _credentials() -> tuple[Any, Any]:
 
 
 class _Grpc:
-    def __init__(self, host: str, port: int, *, tls: bool) -> None:
+    def __init__(self, host: str, port: int, method: str, *, tls: bool) -> None:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if not tls:
             self._channel = grpc.insecure_channel(address, options=OPTIONS)
@@ -77,7 +78,7 @@ class _Grpc:
             self._channel = authorized(*_credentials(), address, options=OPTIONS)
         else:
             self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(), options=OPTIONS)
-        self._call: Any = self._channel.unary_unary(_METHOD, request_serializer=None, response_deserializer=None)
+        self._call: Any = self._channel.unary_unary(method, request_serializer=None, response_deserializer=None)
 
     def write(self, request: bytes, timeout: float) -> Refused | None:
         try:

@@ -47,14 +47,15 @@ class Pace:
         self.due = min(self.due, self._clock.monotonic() + seconds)
         self._wakes.put(None)
 
-    def stop(self, *, over: bool) -> None:
+    def stop(self, *, over: bool, since: float | None = None) -> None:
         """End the waiting for good; callable from a signal handler.
 
         Args:
             over: The service has ended; False when it is only about to.
+            since: When the platform's deadline began to run, if that was before now.
         """
         if self.stopped is None:
-            self.stopped = self._clock.monotonic()
+            self.stopped = self._clock.monotonic() if since is None else since
         self.over = self.over or over
         self._wakes.put(None)
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from .. import guard
+from ..farewell import farewell
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -38,9 +39,9 @@ class Teller:
             self._set_aside, self._unnamed = [], 0
         guard.warn(f"fastapi-cloudops: {message}", **fields)
 
-    def lost(self, **fields: object) -> None:
+    def lost(self, what: str, **fields: object) -> None:
         """What was lost at the end of the process: always told."""
-        guard.warn("fastapi-cloudops: telemetry was lost at the end of the process", signal="metrics", **fields)
+        farewell.lost("metrics", what, **fields)
 
     @property
     def owes(self) -> bool:

@@ -28,8 +28,8 @@ class Ours(str):
 
 def traceparent(context: RequestContext) -> str:
     """www.w3.org/TR/trace-context/#traceparent-header, version 00."""
-    trace = context.trace
-    return f"00-{trace.trace_id}-{trace.span_id}-{'01' if trace.sampled else '00'}"
+    trace_id, span_id, sampled = context.innermost
+    return f"00-{trace_id}-{span_id}-{'01' if sampled else '00'}"
 
 
 def outgoing_headers(host: str | None = None, hosts: Hosts = ()) -> dict[str, str]:

@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
+from time import perf_counter
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -18,6 +19,7 @@ from ..context import (
     read_traceparent,
 )
 from ..logging.setup import write_held
+from ..tracing.state import running
 from .incoming import Origin
 
 Arguments = ParamSpec("Arguments")
@@ -28,13 +30,16 @@ Reader = Callable[..., Origin]
 class JobContext(RequestContext):
     """One piece of work, and what was current before it."""
 
-    __slots__ = ("before", "scope")
+    __slots__ = ("before", "parent", "scope", "started")
 
     def __init__(self, origin: Origin, scope: "RequestScope", before: RequestContext | None) -> None:
         trace = None
         if origin.parent is not None:
             trace_id, _, sampled = origin.parent
             trace = Trace(trace_id, new_span_id(), sampled)
+        #: The sender's span, and when this began on the clock of `time.perf_counter`.
+        self.parent = origin.parent[1] if origin.parent is not None else ""
+        self.started = perf_counter()
         super().__init__(origin.request_id or new_trace_id(), trace, origin.fields)
         self.scope: RequestScope | None = scope
         self.before = before
@@ -63,6 +68,8 @@ class RequestScope:
     def _enter(self, origin: Origin) -> RequestContext:
         context = JobContext(origin, self, current.get())
         current.set(context)
+        if (traces := running()) is not None:
+            traces.begin_job(context)
         return context
 
     def __exit__(
@@ -76,6 +83,8 @@ class RequestScope:
                 current.set(before)
                 if error is not None:
                     write_held(context)
+                if context.span is not None:
+                    context.span.finish_job(context.started, context.parent, error)
                 # Tasks that go on may hold the job; they need not hold what stood around it.
                 context.scope = context.before = None
                 break

@@ -5,8 +5,19 @@
 
 from .applying import Applied, apply
 from .catalogue import data_root, template_values
+from .defaults import FILE as DEFAULTS
 from .errors import DefinitionError
 from .loading import Definition, load
 from .template import render
 
-__all__ = ["Applied", "Definition", "DefinitionError", "apply", "data_root", "load", "render", "template_values"]
+__all__ = [
+    "DEFAULTS",
+    "Applied",
+    "Definition",
+    "DefinitionError",
+    "apply",
+    "data_root",
+    "load",
+    "render",
+    "template_values",
+]

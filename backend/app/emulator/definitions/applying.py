@@ -18,7 +18,7 @@ from ..uptime.messages import UptimeCheckConfig
 from ..uptime.rules import fill_defaults
 from .errors import DefinitionError, closest
 from .loading import Definition, Kind
-from .routes import Routes, route
+from .routes import Routes, renotify, route
 
 _MARKER = re.compile(r"@uptime:([a-z0-9_-]+)")
 _TIMEOUT_SECONDS = 30.0
@@ -130,6 +130,7 @@ class _Application:
             routed = [names[name] for name in route(routes, data.get("userLabels", {}))]
             if routed and not data.get("notificationChannels"):
                 data["notificationChannels"] = routed
+                renotify(data)
         return data
 
     def _read_present(self, definitions: Sequence[Definition], channels: Mapping[str, str]) -> None:
@@ -203,7 +204,7 @@ class _Application:
             try:
                 check_metrics(message, KnownMetrics(lambda: described))
             except ApiError as error:
-                wrong.append(one.at("conditions", error.message))
+                wrong.append(one.at("conditions", f"{error.message} {_TAKE_ALL_THE_SAME}"))
         return wrong
 
     def _put(self, kind: str, data: dict[str, Any], file: str) -> tuple[Applied, dict[str, Any]]:
@@ -289,6 +290,10 @@ def _with_kept_names(conditions: Sequence[dict[str, Any]], old: Sequence[dict[st
         kept.append(condition | ({"name": name} if name and name not in used else {}))
         used.add(name or "")
     return kept
+
+
+# The cloud refuses these too, until somebody has written the metric.
+_TAKE_ALL_THE_SAME = "An emulator started by `cloudops up --switch metric_validation=false` takes it all the same."
 
 
 def _skips_metric_validation(policy: Raw) -> bool:

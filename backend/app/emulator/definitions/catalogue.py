@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .defaults import ALL, FILE, defaults, thresholds, tiers
+
 _PACKAGE = Path(__file__).parents[2]
 _CATALOGUE = _PACKAGE / "core" / "metrics" / "catalogue.json"
 # The emulator shows the runbooks itself, at its usual address unless told otherwise.
@@ -20,7 +22,16 @@ INPUTS = (
     "metrics_namespace",
     "runbook_base_url",
     "host",
+    "platform",
+    "regions",
+    "policies",
+    "run_service",
+    "kubernetes_namespace",
+    "container",
+    "backend",
+    "database",
 )
+PLATFORMS = ("cloud_run", "gke")
 
 
 def data_root() -> Path:
@@ -39,8 +50,22 @@ def template_values(
     metrics_namespace: str = "cloudops",
     runbook_base_url: str = _RUNBOOKS,
     host: str | None = None,
+    platform: str = PLATFORMS[0],
+    regions: str = "",
+    policies: str = ALL,
+    run_service: str | None = None,
+    kubernetes_namespace: str | None = None,
+    container: str | None = None,
+    backend: str | None = None,
+    database: str | None = None,
+    given_thresholds: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What templates see: the given names, `scope` (PromQL matchers) and `metrics.<name>` (PromQL names).
+    """What templates see: the given names, and what is made of them.
+
+    Made are `scope` (PromQL matchers), `metrics.<name>` (PromQL names), `metric_types.<name>`, `filter_scope` (for the
+    filters of SLOs), `resources.<kind>` (matchers of the service's own
+    metrics and of Google's), `by.total` and `by.bucket` (grouping), `by.instance` (a label),
+    `thresholds.<policy>.<name>` and `tiers.<policy>.below|wait`.
 
     A name that was not given is left out, so that only a template that needs it fails. The names are those that
     terraform/monitoring/definitions.tf passes to `templatefile`.
@@ -54,9 +79,19 @@ def template_values(
         metrics_namespace: The path element before the metric name in the last two (METRICS_NAMESPACE).
         runbook_base_url: Address below which the runbooks stand; where the emulator shows them when not given.
         host: Host name that uptime checks call.
+        platform: `cloud_run` or `gke`.
+        regions: Several regions, separated by commas: ratios are then grouped by location.
+        policies: Which policies are on, such as `default,queue_age,-ddos_attempt`; tiers depend on it.
+        run_service: Name of the Cloud Run service; `service` when not given.
+        kubernetes_namespace: Namespace on GKE; `environment` when not given.
+        container: Name of the container on GKE; `service` when not given.
+        backend: Regular expression of the load balancer's backends on GKE.
+        database: `PROJECT:INSTANCE` of the Cloud SQL database.
+        given_thresholds: `thresholds.<policy>.<name>` -> value, in place of the defaults.
 
     Raises:
-        ValueError: `metrics_domain` is none of the three.
+        ValueError: `metrics_domain` or `platform` is none of those that there are.
+        DefinitionError: A threshold that no policy has.
     """
     if metrics_domain not in {"prometheus", "workload", "custom"}:
         raise ValueError(f"metrics_domain is {metrics_domain!r}; write prometheus, workload or custom")
@@ -78,7 +113,44 @@ def template_values(
     # cloud.google.com/monitoring/promql/promql-mapping: the first slash becomes a colon, other special characters `_`.
     prefix = "" if metrics_domain == "prometheus" else f"{metrics_domain}_googleapis_com:{metrics_namespace}_"
     values["metrics"] = {name: prefix + name for name in catalogue_metrics()}
+    values["metric_types"] = {
+        name: _metric_type(name, str(facts["kind"]), metrics_domain, metrics_namespace)
+        for name, facts in catalogue_metrics().items()
+    }
+    if platform not in PLATFORMS:
+        raise ValueError(f"platform is {platform!r}; write {' or '.join(PLATFORMS)}")
+    several = len([one for one in regions.split(",") if one.strip()]) > 1
+    values["by"] = {
+        "total": " by (location) " if several else "",
+        "bucket": " by (le, location) " if several else " by (le) ",
+        # What tells processes apart: a label of the resource, so it depends on the domain.
+        "instance": "instance" if metrics_domain == "prometheus" else "task_id",
+    }
+    resource = "prometheus_target" if metrics_domain == "prometheus" else "generic_task"
+    if service is not None and environment is not None:
+        space, name = kubernetes_namespace or environment, container or service
+        values["filter_scope"] = (
+            f'resource.type="{resource}" resource.labels.job="{service}" resource.labels.namespace="{environment}"'
+        )
+        values["resources"] = {
+            "own": f'monitored_resource="{resource}"',
+            "run": f'monitored_resource="cloud_run_revision",service_name="{run_service or service}"',
+            "container": f'monitored_resource="k8s_container",namespace_name="{space}",container_name="{name}"',
+            "pod": f'monitored_resource="k8s_pod",namespace_name="{space}",pod_name=~"{name}-.*"',
+            "load_balancer": 'monitored_resource="https_lb_rule",'
+            f'backend_target_name=~"{backend or f".*-{space}-{name}-.*"}"',
+            "database": f'monitored_resource="cloudsql_database",database_id="{database or f"{project}:{service}"}"',
+        }
+    found = defaults(data_root() / FILE)
+    values["thresholds"] = thresholds(found, given_thresholds or {})
+    values["tiers"] = tiers(found, values["thresholds"], policies)
     return values
+
+
+def _metric_type(name: str, kind: str, domain: str, namespace: str) -> str:
+    if domain == "prometheus":
+        return f"prometheus.googleapis.com/{name}/{kind}"
+    return f"{domain}.googleapis.com/{namespace}/{name}"
 
 
 def catalogue_metrics(path: Path = _CATALOGUE) -> Mapping[str, Any]:

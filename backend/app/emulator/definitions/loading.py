@@ -14,7 +14,8 @@ from ..alerting.validation import check_new_policy, check_policy
 from ..status import ApiError
 from ..uptime.messages import UptimeCheckConfig
 from ..uptime.rules import check_uptime
-from .catalogue import INPUTS, template_values
+from .catalogue import INPUTS, PLATFORMS, template_values
+from .defaults import ALL, FILE, check_choice, defaults, is_on
 from .document import Document, parse
 from .errors import DefinitionError, at, closest
 from .shape import problems
@@ -77,14 +78,18 @@ def load(path: Path, variables: Mapping[str, Any] | None = None, more_names: Seq
         DefinitionError: All problems of all files, each with file, line, field and reason.
     """
     given = dict(variables or {})
+    numbers = {name: value for name, value in given.items() if name.startswith("thresholds.")}
     try:
-        values = template_values(**{name: given[name] for name in INPUTS if name in given}) | given
+        inputs = {name: given[name] for name in INPUTS if name in given}
+        values = template_values(**inputs, given_thresholds=numbers) | given
+    except DefinitionError:
+        raise
     except (TypeError, ValueError) as error:
         raise DefinitionError(str(error)) from error
     found: list[Definition] = []
     wrong: list[str] = []
     used: set[str] = set()
-    for file in _files(path):
+    for file in _chosen(path, given):
         try:
             definition, named = _read(file, values)
         except DefinitionError as error:
@@ -96,7 +101,7 @@ def load(path: Path, variables: Mapping[str, Any] | None = None, more_names: Seq
             used |= named
     known = {*INPUTS, *known_names(values), *used, *more_names} - (given.keys() - used - {*INPUTS, *more_names})
     for name in given:
-        if name not in known and name not in {"scope", "metrics"}:
+        if name not in known and name not in {"scope", "metrics"} and not name.startswith("thresholds."):
             wrong.append(f"--var {name}: no file uses it{closest(name, known)} (known: {', '.join(_short(known))})")
     wrong += _twins(found)
     if wrong:
@@ -107,7 +112,8 @@ def load(path: Path, variables: Mapping[str, Any] | None = None, more_names: Seq
 
 
 def _short(known: set[str]) -> list[str]:
-    return sorted(name for name in known if not name.startswith("metrics."))
+    made = ("metrics.", "metric_types.", "thresholds.", "tiers.", "resources.", "by.")
+    return sorted(name for name in known if not name.startswith(made))
 
 
 def _folder(kind: Kind) -> str:
@@ -125,6 +131,23 @@ def _files(path: Path) -> Iterator[Path]:
         for file in sorted(folder.rglob("*")):
             if file.is_file() and _FILE.fullmatch(file.name) and not file.name.startswith("."):
                 yield file
+
+
+def _chosen(path: Path, given: Mapping[str, Any]) -> Iterator[Path]:
+    """Of a folder with `defaults.yaml`, the files of the platform, and the policies that are on."""
+    if not (path / FILE).is_file():
+        yield from _files(path)
+        return
+    platform = given.get("platform", PLATFORMS[0])
+    choice = str(given.get("policies", ALL))
+    files = list(_files(path))
+    check_choice(choice, {file.name.partition(".")[0] for file in files if "policies" in file.parts})
+    on = defaults(path / FILE).policies
+    for file in files:
+        other = file.parent.name in PLATFORMS and file.parent.name != platform
+        policy = path / "policies" in file.parents
+        if not other and (not policy or is_on(file.name.partition(".")[0], choice, on)):
+            yield file
 
 
 def _text(file: Path) -> str:

@@ -189,7 +189,10 @@ def check_order(series: Series, start: int, end: int, gap: int) -> None:
         raise Refused(_OUT_OF_ORDER.format("end"))
     if series.kind != "GAUGE":
         last_start = series.last_start
-        if start < last_start or (last_start < start < last_end + _MILLISECOND) or _overlaps(series, start):
+        # Intervals of DELTA may touch; a CUMULATIVE reset begins later (google/monitoring/v3/common.proto).
+        free = last_end if series.kind == "DELTA" else last_end + _MILLISECOND
+        same = series.kind == "CUMULATIVE" and start == last_start
+        if start < free and not same:
             raise Refused(_OUT_OF_ORDER.format("start"))
     if end - last_end < gap:
         times = f"Youngest Existing: '{_log_time(last_end)}', New: '{_log_time(end)}'"
@@ -204,10 +207,6 @@ _OUT_OF_ORDER = (
     "Points must be written in order. "
     "One or more of the points specified had an older {} time than the most recent point."
 )
-
-
-def _overlaps(series: Series, start: int) -> bool:
-    return series.kind == "DELTA" and start < series.last_end
 
 
 def check_distribution(value: distribution_pb2.Distribution) -> None:

@@ -127,7 +127,13 @@ def _rules(facts: dict[str, Any]) -> tuple[HttpRule, ...]:
     return tuple(HttpRule(*rule) for rule in facts["http"])
 
 
+# Their messages come with clients that the emulator does not ask for; what else is installed must change nothing.
+_REST_ALONE = ("google.pubsub.", "google.cloud.billing.", "google.api.serviceusage.")
+
+
 def _is_known(facts: dict[str, Any]) -> bool:
+    if facts["request"].startswith(_REST_ALONE):
+        return False
     pool = descriptor_pool.Default()
     try:
         pool.FindMessageTypeByName(facts["request"])

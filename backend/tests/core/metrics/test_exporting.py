@@ -260,7 +260,12 @@ def _terminated(tmp_path: Path, gap: float) -> tuple[StrictBackend, str, float]:
     """A service that exported a moment before SIGTERM and was used since, beneath a back end with this gap."""
     backend = StrictBackend(gap=gap)
     with serving(backend) as address:
-        environment = {"TEST_EXPORT_INTERVAL": "10", "TEST_GAP": "5", "CLOUDOPS_EMULATOR_HOST": address}
+        environment = {
+            "TEST_EXPORT_INTERVAL": "10",
+            "TEST_GAP": "5",
+            "CLOUDOPS_EMULATOR_HOST": address,
+            "TRACES_BACKEND": "none",  # the back end here takes metrics alone
+        }
         with uvicorn(tmp_path, environment) as server, httpx.Client(base_url=server.url) as client:
             client.get("/items/1")
             endpoint = "/items/{item_id}"

@@ -300,6 +300,18 @@ def test_a_point_not_newer_than_the_last_is_refused(at: float) -> None:
     assert metrics.values(GAUGE, 0, 200) == [[1.0]]
 
 
+@known_from(docs="google/monitoring/v3/common.proto, TimeInterval")
+def test_intervals_of_deltas_touch_and_do_not_overlap() -> None:
+    service = Metrics().service
+    resource = {"type": "cloud_run_revision", "labels": {"service_name": "items"}}
+    metric = {"metric": "run.googleapis.com/request_count", "kind": "DELTA", "resource": resource}
+    service.create_service_time_series(create(one(3, 0, since=-60, **metric)))
+    with pytest.raises(ApiError, match="older start time"):
+        service.create_service_time_series(create(one(2, 60, since=-1, **metric)))
+    service.create_service_time_series(create(one(2, 60, since=0, **metric)))
+    service.create_service_time_series(create(one(1, 180, since=90, **metric)))
+
+
 @known_from(issue="GoogleCloudPlatform/opentelemetry-operations-go#1029")
 @pytest.mark.parametrize("since", [-61, -59, 0])
 def test_a_counter_keeps_its_start_until_it_is_reset_after_its_last_end(since: float) -> None:

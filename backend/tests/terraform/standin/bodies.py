@@ -11,20 +11,29 @@ from .schema import RESOURCES, Block, Resource
 from .values import UNKNOWN, conform
 
 _DASHBOARD = "google_monitoring_dashboard"
+_SLO = "google_monitoring_slo"
+_BUDGET = "google_billing_budget"
 _SECRETS = ("auth_token", "password", "service_key")
+# google/monitoring/v3/service.proto: the kinds of an indicator, and the provider's blocks for them.
+_INDICATORS = {"requestBasedSli": "requestBased", "windowsBasedSli": "windowsBased"}
+_DAY = 86_400
 
 
-def body_of(type_name: str, state: dict[str, Any]) -> dict[str, Any]:
-    """The REST body that creates this object."""
+def body_of(type_name: str, state: dict[str, Any], config: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The REST body that creates this object; `config` holds the secrets that no state keeps."""
     if type_name == _DASHBOARD:
         dashboard: dict[str, Any] = json.loads(state["dashboard_json"])
         return dashboard
     resource = RESOURCES[type_name]
     state = conform(state, resource.block)
-    body = _outgoing(state, resource.block, resource.always_sent)
-    body.pop("name", None)
+    body = _body(type_name, state, resource)
+    if resource.api == "monitoring":
+        body.pop("name", None)
     for secrets in state.get("sensitive_labels") or []:
         body["labels"] = {**body.get("labels", {}), **{key: secrets[key] for key in _SECRETS if secrets[key]}}
+    for secrets in (config or {}).get("sensitive_labels") or []:
+        given = {key: secrets[f"{key}_wo"] for key in _SECRETS if secrets.get(f"{key}_wo")}
+        body["labels"] = {**body.get("labels", {}), **given}
     return body
 
 
@@ -33,27 +42,34 @@ def state_of(type_name: str, answer: dict[str, Any], prior: dict[str, Any], proj
     resource = RESOURCES[type_name]
     if type_name == _DASHBOARD:
         return {"id": answer["name"], "dashboard_json": json.dumps(answer, sort_keys=True), "project": project}
-    state = _incoming(answer, prior, resource.block)
+    state = _incoming(_shaped(type_name, answer), prior, resource.block)
     last = answer["name"].rpartition("/")[2]
-    local = {
-        "id": answer["name"],
-        "project": project,
-        "uptime_check_id": last,
-        "force_delete": prior.get("force_delete"),
-    }
-    state.update({name: value for name, value in local.items() if name in resource.block.attributes})
+    local = {"id": prior["id"], "project": project, "uptime_check_id": last, "service_id": last, "slo_id": last}
+    for name, attribute in resource.block.attributes.items():
+        if name in local:
+            state[name] = local[name]
+        elif "local" in attribute.words:
+            state[name] = prior.get(name)
+    if resource.api == "logging":
+        # The API answers names alone for metrics and sinks; buckets are known by their whole name.
+        state["name"] = answer["name"]
     if "sensitive_labels" in state:
-        # The API hides secrets; the provider keeps what was configured.
-        state["sensitive_labels"] = prior["sensitive_labels"]
-        hidden = {key for secrets in prior["sensitive_labels"] for key in _SECRETS if secrets[key]}
-        state["labels"] = {key: value for key, value in (state["labels"] or {}).items() if key not in hidden} or None
+        # The API hides secrets; the provider keeps what was configured, and nothing of what is only written.
+        state["sensitive_labels"] = [
+            {name: None if name.endswith("_wo") else value for name, value in secrets.items()}
+            for secrets in prior["sensitive_labels"]
+        ]
+        kept = prior.get("labels") or {}
+        labels = {key: value for key, value in (state["labels"] or {}).items() if key not in _SECRETS or key in kept}
+        state["labels"] = labels or None
     return state
 
 
 def changed(resource: Resource, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """The top-level fields of an update mask, in the provider's order."""
-    was, will = (_outgoing(state, resource.block, resource.always_sent) for state in (before, after))
-    return [name for name in resource.update_mask if was.get(name) != will.get(name)]
+    name = next(name for name, one in RESOURCES.items() if one is resource)
+    was, will = (_body(name, state, resource) for state in (before, after))
+    return [field for field in resource.update_mask if was.get(field) != will.get(field)]
 
 
 def same_dashboard(configured: str, stored: str) -> bool:
@@ -67,41 +83,83 @@ def camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+def _body(type_name: str, state: dict[str, Any], resource: Resource) -> dict[str, Any]:
+    body = {**_outgoing(state, resource.block, resource.always_sent), **resource.constant}
+    if type_name == _SLO:
+        if days := body.pop("rollingPeriodDays", None):
+            body["rollingPeriod"] = f"{days * _DAY}s"
+        found = {kind: body.pop(block) for block, kind in _INDICATORS.items() if block in body}
+        body["serviceLevelIndicator"] = found
+    if type_name == _BUDGET and body.get("amount", {}).get("lastPeriodAmount"):
+        body["amount"]["lastPeriodAmount"] = {}
+    return body
+
+
+def _shaped(type_name: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer in the provider's shape, where that is another."""
+    if type_name == _SLO:
+        indicator = answer.get("serviceLevelIndicator", {})
+        period = answer.get("rollingPeriod", "0s").removesuffix("s")
+        blocks = {block: indicator[kind] for block, kind in _INDICATORS.items() if kind in indicator}
+        return {**answer, "rollingPeriodDays": int(float(period)) // _DAY, **blocks}
+    if type_name == _BUDGET and "lastPeriodAmount" in answer.get("amount", {}):
+        return {**answer, "amount": {"lastPeriodAmount": True}}
+    return answer
+
+
 def _outgoing(state: dict[str, Any], block: Block, always: frozenset[str] = frozenset()) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for name, attribute in block.attributes.items():
-        value = state[name]
+        value, key = state[name], block.fields.get(name, camel(name))
         if "local" in attribute.words or value is UNKNOWN:
             continue
-        if value or camel(name) in always:
-            body[camel(name)] = value
+        if value or key in always:
+            body[key] = value
     for name, nested in block.blocks.items():
+        key = block.fields.get(name, camel(name))
         if nested.local or state[name] is UNKNOWN:
             continue
         items = [_outgoing(item, nested.block) for item in state[name]]
         if nested.most == 1:
             items = [item for item in items if item]
         if items:
-            body[camel(name)] = items[0] if nested.most == 1 else items
-    return body
+            body[key] = items[0] if nested.most == 1 else items
+        elif key in always:
+            body[key] = []
+    return {key: value or False if key == "disabled" else value for key, value in body.items()}
 
 
 def _incoming(answer: dict[str, Any], prior: dict[str, Any] | None, block: Block) -> dict[str, Any]:
     prior = prior or {}
     state: dict[str, Any] = {}
-    for name in block.attributes:
-        value, before = answer.get(camel(name)), prior.get(name)
+    for name, attribute in block.attributes.items():
+        value, before = answer.get(block.fields.get(name, camel(name))), prior.get(name)
+        if attribute.type == "number" and isinstance(value, str):
+            value = float(value)
         state[name] = before if not value and before is not UNKNOWN and not before else value
     for name, nested in block.blocks.items():
-        found = answer.get(camel(name)) or []
+        found = answer.get(block.fields.get(name, camel(name))) or []
         items = found if isinstance(found, list) else [found]
         befores = prior.get(name)
         before_items = befores if isinstance(befores, list) else []
+        if nested.is_set:
+            items = _in_order_of(items, before_items)
         state[name] = [
             _incoming(item, before_items[at] if at < len(before_items) else None, nested.block)
             for at, item in enumerate(items)
         ]
+        if nested.is_set:
+            # An answer leaves out what is the default: STRING of a label's type.
+            for item in state[name]:
+                for inner, attribute in nested.block.attributes.items():
+                    item[inner] = attribute.default if item[inner] is None else item[inner]
     return state
+
+
+def _in_order_of(items: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A set has no order: items with a key stand where the same key stood before."""
+    places = {one.get("key"): at for at, one in enumerate(before)}
+    return sorted(items, key=lambda one: places.get(one.get("key"), len(places)))
 
 
 def _only(stored: Any, wanted: Any) -> Any:

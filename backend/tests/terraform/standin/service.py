@@ -12,13 +12,15 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_tools import protoc  # type: ignore[import-untyped]  # it has no stubs
 
 from . import resources
-from .rest import Api, Refused
+from .rest import DEFAULT_ENDPOINTS, Api, Refused
 from .schema import PROVIDER, RESOURCES, Attribute, Block, Nested
 from .values import conform, decode, encode
 
 _PROTO = Path(__file__).parent / "protocol.proto"
-_LIST_OF_BLOCKS = 2
+_LIST_OF_BLOCKS, _SET_OF_BLOCKS = 2, 3
 _ERROR = 1
+# Arguments that an id holds after a word of its own.
+_PLACES = {"location": "locations", "service": "services"}
 
 
 def _messages() -> Callable[[str], Any]:
@@ -78,7 +80,10 @@ class Provider:
     def configure_provider(self, request: Any) -> Any:
         config = decode(request.config.msgpack, PROVIDER)
         self.api = Api(
-            endpoint=_text(config["monitoring_custom_endpoint"], "GOOGLE_MONITORING_CUSTOM_ENDPOINT") or Api.endpoint,
+            endpoints={
+                name: _text(config[f"{name}_custom_endpoint"], f"GOOGLE_{name.upper()}_CUSTOM_ENDPOINT") or default
+                for name, default in DEFAULT_ENDPOINTS.items()
+            },
             access_token=_text(config["access_token"], "GOOGLE_OAUTH_ACCESS_TOKEN"),
             project=_text(config["project"], "GOOGLE_PROJECT"),
         )
@@ -116,9 +121,10 @@ class Provider:
     def apply_resource_change(self, request: Any) -> Any:
         response = self.message("ApplyResourceChangeResponse")
         block = RESOURCES[request.type_name].block
-        prior, planned = (decode(value.msgpack, block) for value in (request.prior_state, request.planned_state))
+        values = (request.prior_state, request.planned_state, request.config)
+        prior, planned, config = (decode(value.msgpack, block) for value in values)
         try:
-            state = resources.apply(request.type_name, prior, planned, self.api)
+            state = resources.apply(request.type_name, prior, planned, config, self.api)
         except Refused as refusal:
             diagnostics = [self._error(f"Error changing {request.type_name}: {refusal}")]
             return response(new_state=self._value(prior), diagnostics=diagnostics, legacy_type_system=True)
@@ -128,7 +134,7 @@ class Provider:
         response = self.message("ImportResourceStateResponse")
         block = RESOURCES[request.type_name].block
         project = request.id.split("/")[1] if request.id.startswith("projects/") else self.api.project
-        state = {**conform({}, block), "id": request.id, "project": project}
+        state = {**conform({}, block), "id": request.id, **_imported(block, request.id, project)}
         imported = response.Imported(type_name=request.type_name, state=self._value(state))
         return response(imported_resources=[imported])
 
@@ -161,17 +167,26 @@ class Provider:
         )
 
     def _attribute(self, name: str, attribute: Attribute) -> Any:
-        told = {word: True for word in ("required", "optional", "computed", "sensitive") if word in attribute.words}
+        words = ("required", "optional", "computed", "sensitive", "write_only")
+        told = {word: True for word in words if word in attribute.words}
         return self.message("Schema").Attribute(name=name, type=attribute.wire_type, **told)
 
     def _nested(self, name: str, nested: Nested) -> Any:
         return self.message("Schema").NestedBlock(
             type_name=name,
             block=self._block(nested.block),
-            nesting=_LIST_OF_BLOCKS,
+            nesting=_SET_OF_BLOCKS if nested.is_set else _LIST_OF_BLOCKS,
             min_items=nested.least,
             max_items=nested.most,
         )
+
+
+def _imported(block: Block, identifier: str, project: str) -> dict[str, Any]:
+    """What the id alone tells: the project, places, and the last part for what is named by its user."""
+    parts = identifier.split("/")
+    told = {"project": project, "service_id": parts[-1], "slo_id": parts[-1], "bucket_id": parts[-1]}
+    told |= {name: parts[parts.index(at) + 1] for name, at in _PLACES.items() if at in parts}
+    return {name: value for name, value in told.items() if name in block.attributes}
 
 
 def _text(configured: Any, variable: str) -> str:

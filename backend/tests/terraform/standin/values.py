@@ -47,6 +47,8 @@ def _extension(code: int, data: bytes) -> Any:
 
 
 def _scalar(value: Any, kind: str) -> Any:
+    if kind == "list(number)" and isinstance(value, list):
+        return [_scalar(item, "number") for item in value]
     if kind != "number" or value is None or value is UNKNOWN:
         return value
     # A fraction that no float64 holds exactly arrives as a string.

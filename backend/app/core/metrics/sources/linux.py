@@ -50,6 +50,21 @@ class Files:
         limit = _number(text)
         return 0.0 if limit is not None and limit >= _NO_LIMIT else limit
 
+    def memory_in_use(self) -> float | None:
+        """Of the container, without the files that the kernel would give back first: cgroup v2, else v1.
+
+        So counts Kubernetes: kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction#active-file-memory
+        """
+        current = _number(_read(self._group / "memory.current"))
+        stat, name = _read(self._group / "memory.stat"), "inactive_file"
+        if current is None:
+            current = _number(_read(self._group / "memory" / "memory.usage_in_bytes"))
+            stat, name = _read(self._group / "memory" / "memory.stat"), "total_inactive_file"
+        if current is None:
+            return None
+        given_back = next((line.split()[1] for line in stat.splitlines() if line.split()[0] == name), "0")
+        return max(0.0, current - (_number(given_back) or 0.0))
+
     def cpu_limit(self) -> float | None:
         """Processors of the container: cgroup v2, else v1."""
         quota, _, period = _read(self._group / "cpu.max").partition(" ")

@@ -115,7 +115,10 @@ async function readCatalogue() {
 }
 
 function showDashboard() {
-  const chosen = state.dashboards.find((dashboard) => dashboard.name === settings.dashboard) ?? state.dashboards[0];
+  const chosen =
+    state.dashboards.find((dashboard) => dashboard.name === settings.dashboard) ??
+    state.dashboards.find((dashboard) => /overview/i.test(dashboard.displayName ?? "")) ??
+    state.dashboards[0];
   const select = byId("dashboards");
   if (select.disabled) select.replaceChildren();
   keyed(select, state.dashboards, {

@@ -1,0 +1,61 @@
+"""What every workflow keeps to; a linter for workflows is not needed to see it."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+
+from tools.reference_pages import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def _jobs(text: str) -> dict[str, Any]:
+    return dict(yaml.safe_load(text)["jobs"])
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.name)
+def test_actions_are_pinned_by_commit_and_say_their_version(workflow):
+    used = re.findall(r"uses: (\S+)(.*)", workflow.read_text())
+    assert used
+    assert [one for one in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one[0]) or "# v" not in one[1]] == []
+
+
+def test_an_action_has_one_commit_in_all_workflows():
+    used = {one for workflow in WORKFLOWS for one in re.findall(r"uses: (\S+)", workflow.read_text())}
+    assert len(used) == len({one.partition("@")[0] for one in used})
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.name)
+def test_nothing_is_allowed_that_a_job_does_not_ask_for(workflow):
+    text = workflow.read_text()
+    assert yaml.safe_load(text)["permissions"] == {}
+    for name, job in _jobs(text).items():
+        assert "permissions" in job, name
+        assert job["timeout-minutes"] <= 60, name
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.name)
+def test_what_others_type_never_becomes_a_part_of_a_script(workflow):
+    scripts = [step["run"] for job in _jobs(workflow.read_text()).values() for step in job["steps"] if "run" in step]
+    # A matrix is ours.
+    assert [one for one in scripts if "${{" in re.sub(r"\$\{\{ matrix\.\w+ \}\}", "", one)] == []
+
+
+def test_only_the_job_that_publishes_has_an_identity_and_runs_none_of_the_code():
+    jobs = _jobs((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    assert [name for name, job in jobs.items() if "id-token" in job["permissions"]] == ["publish"]
+    publish = jobs["publish"]
+    assert (publish["needs"], publish["environment"]) == ("build", "pypi")
+    scripts = "\n".join(step.get("run", "") for step in publish["steps"])
+    assert "make " not in scripts
+    assert "secrets." not in str(jobs)
+
+
+def test_the_first_release_would_find_its_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    tags = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())[True]["push"]["tags"]
+    [pattern] = tags
+    assert re.fullmatch(pattern.replace(".", r"\.").replace("*", ".*"), f"v{version}")
