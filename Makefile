@@ -46,7 +46,7 @@ smoke: $(STAMP) ## The same line on free ports without display, asserted through
 
 .PHONY: run
 run: $(RUN_STAMP) ## The reference service alone, on port 8000
-	@cd backend && ../$(BIN)/uvicorn app.main:app --port 8000
+	@cd backend && ../$(BIN)/uvicorn app.main:app --port 8000 --no-proxy-headers
 
 .PHONY: test
 test: $(STAMP) ## The test suite

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,19 +18,19 @@ def _jobs(text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.name)
-def test_actions_are_pinned_by_commit_and_say_their_version(workflow):
+def test_actions_are_pinned_by_commit_and_say_their_version(workflow: Path) -> None:
     used = re.findall(r"uses: (\S+)(.*)", workflow.read_text())
     assert used
     assert [one for one in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one[0]) or "# v" not in one[1]] == []
 
 
-def test_an_action_has_one_commit_in_all_workflows():
+def test_an_action_has_one_commit_in_all_workflows() -> None:
     used = {one for workflow in WORKFLOWS for one in re.findall(r"uses: (\S+)", workflow.read_text())}
     assert len(used) == len({one.partition("@")[0] for one in used})
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.name)
-def test_nothing_is_allowed_that_a_job_does_not_ask_for(workflow):
+def test_nothing_is_allowed_that_a_job_does_not_ask_for(workflow: Path) -> None:
     text = workflow.read_text()
     assert yaml.safe_load(text)["permissions"] == {}
     for name, job in _jobs(text).items():
@@ -38,13 +39,13 @@ def test_nothing_is_allowed_that_a_job_does_not_ask_for(workflow):
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.name)
-def test_what_others_type_never_becomes_a_part_of_a_script(workflow):
+def test_what_others_type_never_becomes_a_part_of_a_script(workflow: Path) -> None:
     scripts = [step["run"] for job in _jobs(workflow.read_text()).values() for step in job["steps"] if "run" in step]
     # A matrix is ours.
     assert [one for one in scripts if "${{" in re.sub(r"\$\{\{ matrix\.\w+ \}\}", "", one)] == []
 
 
-def test_only_the_job_that_publishes_has_an_identity_and_runs_none_of_the_code():
+def test_only_the_job_that_publishes_has_an_identity_and_runs_none_of_the_code() -> None:
     jobs = _jobs((ROOT / ".github" / "workflows" / "release.yml").read_text())
     assert [name for name, job in jobs.items() if "id-token" in job["permissions"]] == ["publish"]
     publish = jobs["publish"]
@@ -54,7 +55,7 @@ def test_only_the_job_that_publishes_has_an_identity_and_runs_none_of_the_code()
     assert "secrets." not in str(jobs)
 
 
-def test_the_first_release_would_find_its_version():
+def test_the_first_release_would_find_its_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     tags = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())[True]["push"]["tags"]
     [pattern] = tags

@@ -313,12 +313,16 @@ class HealthRegistry:
     # In the background
 
     def refresh_in_background(self) -> None:
-        """Ask each check again when its result is no longer fresh, on the event loop that runs now."""
-        if self._timer is not None and self._loop is asyncio.get_running_loop():
+        """Ask each check again when its result is no longer fresh, on the event loop that runs now, if one does."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a job without a loop, which no probe asks either
+            return
+        if self._timer is not None and self._loop is loop:
             return
         try:
             self.stop()
-            self._loop = asyncio.get_running_loop()
+            self._loop = loop
             # Instances that start together do not ask together.
             self._arm(random.uniform(0.0, min(_FIRST_WITHIN, self.interval)))  # noqa: S311  # no secret
         except Exception as error:  # noqa: BLE001  # probes ask all the same, and the service starts

@@ -117,6 +117,7 @@ def test_a_change_of_the_dashboard_appears_and_a_poll_keeps_the_rest(tab: Tab, e
     add_dashboard(emulator, "First", chart("Request rate", RATE))
     open_page(tab, emulator)
     place = "JSON.stringify(document.querySelector('.card canvas').getBoundingClientRect())"
+    next_poll(tab)  # the legend, which takes its room, comes with the data
     tab.run("window.kept = document.querySelector('.card canvas')")
     before = tab.run(place)
     next_poll(tab)
