@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from math import isfinite
-from typing import TYPE_CHECKING, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from ..texts import without_text
 from .detectors import is_card_number
@@ -22,6 +22,8 @@ _REMEMBERED: Final = 2048
 _LONGEST_REMEMBERED: Final = 256
 # From 13 digits on a number may be that of a card.
 _SMALL: Final = 10**12
+# A list of more values is looked at one by one.
+_SHORT: Final = 64
 # Longer numbers are slow to write out, and Python refuses at 4,300 digits.
 _MOST_BITS: Final = 4096
 #: Without these an entry is none: they stay however much there is before them.
@@ -62,20 +64,42 @@ def collect(fields: dict[str, object], keys: set[str], texts: set[str], unknown:
         if kind is str:
             if value not in texts:
                 unknown.append(value)  # type: ignore[arg-type]  # `kind` is str
-        elif kind is int:
-            if not -_SMALL < value < _SMALL:  # type: ignore[operator]  # `kind` is int
-                return False
         elif kind is dict:
             # `value` is what `Walk.mapping` looks at more closely.
             known = depth and "value" not in value  # type: ignore[operator]  # `kind` is dict
             if not known or not collect(value, keys, texts, unknown, depth - 1):  # type: ignore[arg-type]  # as above
                 return False
-        elif kind is float:
-            if value - value != 0.0:  # type: ignore[operator]  # NaN and the infinities
+        elif kind is list:
+            if not _collect_items(value, texts, unknown):  # type: ignore[arg-type]  # `kind` is list
                 return False
-        elif kind is not bool and value is not None:
+        elif not _is_plain(value, kind):
             return False
     return True
+
+
+def _collect_items(items: list[object], texts: set[str], unknown: list[str]) -> bool:
+    """The same for a short list of plain values that is no command line."""
+    if len(items) > _SHORT:
+        return False
+    for item in items:
+        kind = type(item)
+        if kind is str:
+            if item.startswith("--"):  # type: ignore[attr-defined]  # `kind` is str
+                return False
+            if item not in texts:
+                unknown.append(item)  # type: ignore[arg-type]  # as above
+        elif not _is_plain(item, kind):
+            return False
+    return True
+
+
+def _is_plain(value: Any, kind: type) -> bool:
+    """Whether it is a number that is neither a card's nor one that JSON lacks, a truth value, or nothing."""
+    if kind is int:
+        return bool(-_SMALL < value < _SMALL)
+    if kind is float:
+        return bool(value - value == 0.0)
+    return kind is bool or value is None
 
 
 class Walk:
