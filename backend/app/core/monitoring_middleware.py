@@ -47,11 +47,12 @@ def observed_call(inner: ASGIMethod) -> ASGIMethod:
             traces = observability.traces
             if traces is None or traces.without_native:
                 scope.setdefault(_NATIVE, None)
+            if observability.debug_requests.possible:
+                observed.verbose = observability.debug_requests.admits(observed.headers)
+            # What has to be undone at the end comes last: nothing after it can fail.
             span = None if traces is None else traces.begin(observed)
             if kind == "http":
                 observability.requests.enter()
-            if observability.debug_requests.possible:
-                observed.verbose = observability.debug_requests.admits(observed.headers)
         except Exception as error:  # noqa: BLE001  # a request we cannot observe is served all the same
             guard.caught("request", error)
             await inner(self, scope, receive, send)

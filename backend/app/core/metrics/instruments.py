@@ -206,6 +206,7 @@ class Instrument(Generic[L]):
         return type(self)(client, metric, store.find(client.job, metric, values))
 
     def _opened(self, deciding: OpenLabels, values: tuple[str, ...]) -> Self:
+        """A child that may be folded; gauges have none, see `bound`."""
         raise NotImplementedError
 
 

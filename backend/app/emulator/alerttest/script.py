@@ -135,7 +135,7 @@ def read_script(path: Path, variables: Mapping[str, Any] | None = None) -> Scrip
 
 
 def _script(path: Path, data: Mapping[str, Any], variables: Mapping[str, Any]) -> Script:
-    _only(data, _SCRIPT, "the file")
+    only(data, _SCRIPT, "the file")
     own = data.get("variables") or {}
     if not isinstance(own, dict):
         raise ScriptError("variables: names and values")
@@ -165,7 +165,7 @@ def _case(data: Any, script: Mapping[str, Any], variables: Mapping[str, Any], in
     if not name:
         raise ScriptError("a test without a name")
     try:
-        _only(data, _CASE, "a test")
+        only(data, _CASE, "a test")
         policy = data.get("policy", script.get("policy"))
         interval = seconds_of(data["interval"]) if "interval" in data else interval
         case = Case(
@@ -183,7 +183,7 @@ def _case(data: Any, script: Mapping[str, Any], variables: Mapping[str, Any], in
 
 
 def _series(data: Any, variables: Mapping[str, Any], interval: float) -> Series:
-    _only(data, _SERIES, "a series")
+    only(data, _SERIES, "a series")
     for name in ("metric", "values"):
         if name not in data:
             raise ScriptError(f"a series: {name} is missing")
@@ -209,7 +209,7 @@ def _log(data: Any) -> Log:
 
 
 def _snooze(data: Any, policy: str | None) -> Snoozed:
-    _only(data, _SNOOZE, "a snooze")
+    only(data, _SNOOZE, "a snooze")
     names = data.get("policies") or [data.get("policy", policy)]
     if not names[0]:
         raise ScriptError("a snooze: policy is missing")
@@ -224,7 +224,7 @@ def _snooze(data: Any, policy: str | None) -> Snoozed:
 
 
 def _expectation(data: Any, policy: str | None) -> Expectation:
-    _only(data, _EXPECT, "an expectation")
+    only(data, _EXPECT, "an expectation")
     if "at" not in data:
         raise ScriptError("an expectation: at is missing")
     told = data.keys() & {"state", "open", "closed", "notified", "subject", "text"}
@@ -294,7 +294,12 @@ def _list(data: Mapping[str, Any], name: str, missing: Sequence[Any] | None = No
     return value
 
 
-def _only(data: Any, known: Iterable[str], what: str) -> None:
+def only(data: Any, known: Iterable[str], what: str) -> None:
+    """Refuse what is no mapping, or has a field that is not known.
+
+    Raises:
+        ScriptError: As it says.
+    """
     if not isinstance(data, dict):
         raise ScriptError(f"{what} is names and values, not {data}")
     unknown = sorted(str(key) for key in data.keys() - set(known))

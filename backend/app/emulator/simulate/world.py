@@ -1,6 +1,6 @@
 """What a synthetic service writes, and what can happen to it: two YAML files (docs/guides/simulating.md)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +9,7 @@ import yaml
 
 from ..alerttest.errors import ScriptError
 from ..alerttest.notation import seconds_of
+from ..alerttest.script import only
 
 SERVICE = Path(__file__).with_name("service.yaml")
 CHAOS = Path(__file__).with_name("chaos.yaml")
@@ -86,7 +87,7 @@ def read_world(path: Path = SERVICE) -> World:
     """
     data = _read(path)
     try:
-        _only(data, _WORLD, "a service")
+        only(data, _WORLD, "a service")
         return World(
             path=path,
             knobs={str(key): float(value) for key, value in data["knobs"].items()},
@@ -136,7 +137,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _series(data: Any) -> Series:
-    _only(data, _SERIES, "a series")
+    only(data, _SERIES, "a series")
     models = [one for one in _MODELS if one in data]
     if "metric" not in data or len(models) != 1:
         raise ScriptError(f"a series has a metric and one of {', '.join(_MODELS)}: {data}")
@@ -161,7 +162,7 @@ def _series(data: Any) -> Series:
 
 
 def _case(data: Any) -> Case:
-    _only(data, _CASE, "a case")
+    only(data, _CASE, "a case")
     if not data.get("name") or not data.get("set"):
         raise ScriptError("a case has a name, and knobs to set")
     times = {key: seconds_of(data[key]) for key in ("begins", "lasts", "after") if key in data}
@@ -177,11 +178,3 @@ def _case(data: Any) -> Case:
         symptoms=int(data.get("symptoms", 1)),
         **times,
     )
-
-
-def _only(data: Any, known: Iterable[str], what: str) -> None:
-    if not isinstance(data, dict):
-        raise ScriptError(f"{what} is names and values, not {data}")
-    unknown = sorted(str(key) for key in data.keys() - set(known))
-    if unknown:
-        raise ScriptError(f"{unknown[0]} is no field of {what}; there are {', '.join(sorted(known))}")

@@ -50,12 +50,12 @@ INCOMING: dict[str, list[dict[str, Any]]] = {
     "websocket": [{"type": "websocket.connect"}],
 }
 
+LAYER = "observed_call.<locals>.__call__"
 #: What is called by the app itself, or is the layer itself: a fault planted there is planted in the app. The
 #: interpreter calls the first one, at any moment, and lets nobody see what it raises.
 OUTSIDE = {
     "Collections.__call__",
-    "HealthRegistry._due",  # a timer, which may not be due
-    "observed_call.<locals>.__call__",
+    LAYER,
     "_observed_class.<locals>.__call__",
     "Exchange.send",
     "Exchange.receive",
@@ -92,7 +92,7 @@ async def functions_on_the_way() -> dict[str, tuple[Any, str]]:
     codes: set[CodeType] = set()
 
     def note(frame: Any, event: str, _argument: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(CORE):
+        if event == "call" and frame.f_code.co_filename.startswith(CORE) and beneath_the_layer(frame):
             codes.add(frame.f_code)
 
     watched = make_app()
@@ -107,6 +107,15 @@ async def functions_on_the_way() -> dict[str, tuple[Any, str]]:
         if function.__code__ in codes and function.__qualname__ not in OUTSIDE and not guards_itself(function):
             found[f"{function.__module__}.{function.__qualname__}"] = (owner, name)
     return found
+
+
+def beneath_the_layer(frame: Any) -> bool:
+    """Whether a request is being served; timers of the loop and the collector may run now or another time."""
+    while frame is not None:
+        if frame.f_code.co_qualname == LAYER:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def every_function() -> Iterator[tuple[Any, str, FunctionType]]:

@@ -175,6 +175,7 @@ class _Patient:
         return state
 
     def _begin(self) -> bool:
+        """Ask for the state in the subclass's way; False when it cannot be asked now."""
         raise NotImplementedError
 
     def _told(self, answer: Answer) -> None:
