@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import structlog  # after the path is set
-from request_cost import ratio  # as above
+from turns import ratio  # as above
 
 from app.core import Settings  # as above
 from app.core.context import RequestContext, current  # as above

@@ -10,20 +10,18 @@ Run: make bench (or: python backend/benchmarks/request_cost.py --rounds 400)
 
 import argparse
 import asyncio
-import gc
 import os
-import random
-import statistics
 import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fastapi import FastAPI  # as above
+from turns import measure, ratio  # as above
 
 from app.core import HealthRegistry, Settings, instrument  # after the path is set
 from app.core.lifecycle import Worker  # as above
@@ -31,24 +29,25 @@ from app.core.logging.stdout import Stdout  # as above
 from app.core.metrics.cells import Store  # as above
 
 PEER = "prometheus-fastapi-instrumentator"
-_REQUESTS_A_TURN = 20
-_HEADERS = [
-    (b"host", b"items-abc.a.run.app"),
-    (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0"),
-    (b"accept", b"*/*"),
-    (b"x-forwarded-for", b"203.0.113.7"),
-    (b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-]
+
+#: Further routes of each app, which no request is for.
+_others = 0
 
 
 def make_app() -> FastAPI:
     app = FastAPI()
+    for number in range(_others):
+        app.add_api_route(f"/others/{number}/{{other_id}}", read_other)
 
     @app.get("/items/{item_id}")
     async def read_item(item_id: int) -> dict[str, Any]:
         return {"id": item_id, "name": "widget", "price": 9.99, "tags": ["a", "b"]}
 
     return app
+
+
+async def read_other(other_id: int) -> int:
+    return other_id
 
 
 def bare() -> FastAPI:
@@ -125,84 +124,42 @@ VARIANTS: dict[str, Callable[[], FastAPI]] = {
     "metrics, access entry, request id, trace context": ours,
     "access entry, request id, trace context": lambda: ours(enable_metrics=False),
     "metrics, request id": lambda: ours(access_log="off", enable_tracing=False),
+    "request id": lambda: ours(access_log="off", enable_tracing=False, enable_metrics=False),
     PEER: peer,
     "asgi-correlation-id and a structlog access log": correlation_and_structlog,
 }
-
-
-async def _turn(app: FastAPI) -> float:
-    """CPU seconds of one turn."""
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(_message: Any) -> None:
-        pass
-
-    began = process_time()
-    for number in range(_REQUESTS_A_TURN):
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": f"/items/{number}",
-            "raw_path": b"/items/1",
-            "query_string": b"",
-            "root_path": "",
-            "headers": list(_HEADERS),
-            "client": ("10.0.0.1", 50000),
-            "server": ("10.0.0.2", 8080),
-            "state": {},
-        }
-        await asyncio.create_task(app(scope, receive, send))  # one task a request, as servers do
-    return process_time() - began
-
-
-async def measure(rounds: int, seed: int) -> dict[str, list[float]]:
-    """Added CPU seconds a request over the bare app, a figure for each round."""
-    dice = random.Random(seed)  # an order, not a secret
-    reference = bare()
-    apps = {name: make() for name, make in VARIANTS.items()}
-    for app in (reference, *apps.values()):
-        for _ in range(20):
-            await _turn(app)
-    gc.collect()
-    gc.freeze()
-    added: dict[str, list[float]] = {name: [] for name in apps}
-    for _ in range(rounds):
-        order = list(apps.items())
-        dice.shuffle(order)
-        for name, app in order:
-            before, with_it, after = await _turn(reference), await _turn(app), await _turn(reference)
-            added[name].append((with_it - (before + after) / 2) / _REQUESTS_A_TURN)
-    return added
-
-
-def ratio(added: list[float], peers: list[float], seed: int) -> tuple[float, float, float]:
-    """Median cost of one in units of the other, with the 5th and 95th percentile of 1,000 resamples."""
-    dice = random.Random(seed)  # resampling
-    count = len(added)
-    resampled = sorted(
-        statistics.median(dice.choices(added, k=count)) / statistics.median(dice.choices(peers, k=count))
-        for _ in range(1000)
-    )
-    return statistics.median(added) / statistics.median(peers), resampled[50], resampled[949]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--routes", type=int, default=0, help="further routes of the app (default: none)")
     arguments = parser.parse_args()
-    added = asyncio.run(measure(arguments.rounds, arguments.seed))
+    global _others  # noqa: PLW0603  # the apps are made without arguments
+    _others = arguments.routes
+    apps = {name: make() for name, make in VARIANTS.items()}
+    added = asyncio.run(measure(bare(), apps, arguments.rounds, arguments.seed))
     packages = ("fastapi", "starlette", PEER, "prometheus-client")
     print("Versions:", ", ".join(f"{name} {metadata.version(name)}" for name in packages))
     print(f"Cost of observing one request, {PEER} = 1 (rounds: {arguments.rounds}):")
-    for name, figures in added.items():
+    for name, figures in {**added, "metrics, by what they add to the two": _metrics_alone(added)}.items():
         middle, low, high = ratio(figures, added[PEER], arguments.seed)
         print(f"  {middle:5.2f}  [{low:.2f}, {high:.2f}]  {name}")
+
+
+def _metrics_alone(added: dict[str, list[float]]) -> list[float]:
+    """What metrics add where the layer is there anyway, with and without an access entry; the mean of each round."""
+    with_entry, entry, with_id, request_id = (
+        added[name]
+        for name in (
+            "metrics, access entry, request id, trace context",
+            "access entry, request id, trace context",
+            "metrics, request id",
+            "request id",
+        )
+    )
+    return [(a - b + c - d) / 2 for a, b, c, d in zip(with_entry, entry, with_id, request_id, strict=True)]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fastapi import FastAPI  # as above
-from request_cost import _turn, bare, make_app  # the same requests
+from request_cost import bare, make_app  # the same app
+from turns import REQUESTS, turn  # the same requests
 
 from app.core import HealthRegistry, Settings, instrument  # after the path is set
 from app.core.lifecycle import Worker  # as above
@@ -63,7 +64,7 @@ def ours(rate: float | None, server_span: str = "ours") -> FastAPI:
     return app
 
 
-class _Discards:
+class Discards:
     """A processor as cheap as can be."""
 
     def on_start(self, span: Any, parent_context: Any = None) -> None: ...
@@ -82,7 +83,7 @@ def contrib(rate: float) -> FastAPI:
 
     app = make_app()
     provider = TracerProvider(sampler=TraceIdRatioBased(rate), resource=Resource({}), shutdown_on_exit=False)
-    provider.add_span_processor(_Discards())  # type: ignore[arg-type]  # it has all of its methods
+    provider.add_span_processor(Discards())  # type: ignore[arg-type]  # it has all of its methods
     # Its leanest form: no spans for each message.
     FastAPIInstrumentor.instrument_app(app, tracer_provider=provider, exclude_spans=["receive", "send"])
     return app
@@ -106,7 +107,7 @@ async def measure(rounds: int, seed: int) -> dict[str, list[float]]:
     for pair in pairs.values():
         for app in pair:
             for _ in range(10):
-                await _turn(app)
+                await turn(app)
     gc.collect()
     gc.freeze()
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in pairs}
@@ -115,10 +116,10 @@ async def measure(rounds: int, seed: int) -> dict[str, list[float]]:
         dice.shuffle(order)
         for name, (with_it, without) in order:
             if dice.random() < 0.5:
-                one, other = await _turn(with_it), await _turn(without)
+                one, other = await turn(with_it), await turn(without)
             else:
-                other, one = await _turn(without), await _turn(with_it)
-            times[name].append((one / 20, other / 20))
+                other, one = await turn(without), await turn(with_it)
+            times[name].append((one / REQUESTS, other / REQUESTS))
     return {name: [one for one, _ in found] + [-other for _, other in found] for name, found in times.items()}
 
 

@@ -120,6 +120,9 @@ class RequestContext:
         """The ids, with the span that is current within the request's own."""
         return self.ids if self.span is None else self.span.innermost()
 
+    def meant_for(self, route: str) -> None:
+        """Which route it would have found; only a request has one."""
+
     @property
     def route(self) -> str | None:
         """The template of the matched route; None outside a request, or before or without a match."""
@@ -210,8 +213,14 @@ def set_user(user_id: str) -> None:
         context.user_id = user_id
 
 
-def shed() -> None:
-    """Say that the service's own limiter refuses the current request: a 429 or 503 is then no error of the client's."""
+def shed(route: str = "") -> None:
+    """Say that the service's own limiter refuses the current request: a 429 or 503 is then no error of the client's.
+
+    Args:
+        route: The template of the route it was for, where the limiter answers before routing; what is no template of
+            the app's own routes is not told.
+    """
     context = current.get()
     if context is not None:
         context.shed = True
+        context.meant_for(route)

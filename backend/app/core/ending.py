@@ -101,8 +101,8 @@ class Ending:
                 self._over.wait(max(0.0, until - time.monotonic()))
                 if self._destination is not None and not self._over.is_set():
                     self._destination.flush(_LAST_TRY_SECONDS)
-                    if waiting := self._destination.waiting:
-                        farewell.lost("logs", f"{waiting} entries")
+                    if lost := self._destination.at_risk:
+                        farewell.lost("logs", f"{lost} entries")
         except Exception as error:  # noqa: BLE001  # there is nobody left to see it
             guard.caught("end", error)
 

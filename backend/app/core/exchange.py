@@ -66,11 +66,11 @@ class Observed(RequestContext):
     @property
     def client_address(self) -> str:
         """Who asks: the socket's peer, or further away where proxies are trusted."""
-        trusted = self._observability.trusted_proxies
+        observability = self._observability
         client = self.scope.get("client")
-        if not trusted and client and ":" not in client[0]:
+        if not observability.trusts_proxies and client and ":" not in client[0]:
             return str(client[0])  # the common case at once: IPv4, and nobody is trusted
-        return client_address(self.scope, trusted)
+        return client_address(self.scope, observability.trusted_proxies)
 
     @property
     def exclusion(self) -> "Exclusion":
@@ -80,6 +80,13 @@ class Observed(RequestContext):
     @property
     def route(self) -> str | None:
         return self.template or self.find_template() or None
+
+    def meant_for(self, route: str) -> None:
+        try:
+            if route in self._observability.worker.store.routes:
+                self.template = route
+        except Exception as error:  # noqa: BLE001  # telemetry never reaches the request
+            guard.caught("route", error)
 
     def find_template(self) -> str:
         """The route as far as routing has come."""
@@ -196,12 +203,12 @@ class Exchange(Observed):
             if method == "HEAD":
                 self.response_bytes = 0  # servers leave the body out
             observability = self._observability
-            self.template = observability.routes.template(self.scope, self._root_path)
-            self.kind = observability.kinds.find(method, self.template, self.status, self.outcome)
-            if self.kind.excluded:
+            self.template = observability.routes.template(self.scope, self._root_path) or self.template
+            kind = self.kind = observability.kinds[method, self.template, self.status, self.outcome]
+            if kind.excluded:
                 observability.requests.leave()
-            elif self.kind.cells is not None:
-                observability.requests.record(self, self.kind.cells)
+            elif kind.cells is not None:
+                observability.requests.record(self, kind.cells)
         except Exception as failure:  # noqa: BLE001  # telemetry never reaches the request
             guard.caught("request metrics", failure)
 

@@ -7,6 +7,9 @@ from typing import Final
 from .http import METHODS
 from .metrics.requests import RequestCells
 
+#: Method, template (empty: none), status and outcome.
+Key = tuple[str, str, int, str]
+
 # Templates and methods are closed sets and a service uses few statuses; one that makes them up must not fill memory.
 _REMEMBERED: Final = 10_000
 
@@ -23,22 +26,21 @@ class Kind:
     head: str
 
 
-class Kinds:
-    """The kinds seen so far.
+class Kinds(dict[Key, Kind]):
+    """The kinds seen so far, each made when it is first asked for.
+
+    A mapping itself: looking up what is there is then no call.
 
     Args:
-        make: Finds what a kind of request has in common: its method, template (empty: none), status and outcome.
+        make: Finds what a kind of request has in common.
     """
 
     def __init__(self, make: Callable[[str, str, int, str], Kind]) -> None:
+        super().__init__()
         self._make = make
-        self._known: dict[tuple[str, str, int, str], Kind] = {}
 
-    def find(self, method: str, template: str, status: int, outcome: str) -> Kind:
-        key = (method, template, status, outcome)
-        kind = self._known.get(key)
-        if kind is None:
-            kind = self._make(*key)
-            if method in METHODS and len(self._known) < _REMEMBERED:  # what clients invent is not remembered
-                self._known[key] = kind
+    def __missing__(self, key: Key) -> Kind:
+        kind = self._make(*key)
+        if key[0] in METHODS and len(self) < _REMEMBERED:  # what clients invent is not remembered
+            self[key] = kind
         return kind

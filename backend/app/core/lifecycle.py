@@ -71,6 +71,7 @@ class Worker:
         self._told_after_fork = False
         self._slot: Slot | None = None
         self._slot_pid = 0
+        self._found: Runtime | None = None
         #: Set once it is known where this process runs.
         self.located = threading.Event()
         self._priced: list[tuple[str, Callable[[], float]]] = []
@@ -227,6 +228,7 @@ class Worker:
     def _locate(self, settings: "Settings") -> Runtime:
         found = runtime.from_environment(settings.google_cloud_project, bool(settings.cloudops_emulator_host))
         found = runtime.ask_metadata_server(found)
+        self._found = found
         for listener in self._listeners:
             listener(found)
         return found
@@ -279,6 +281,9 @@ class Worker:
         self._pace = None
         self._undo_sigterm = lambda: None
         self.located = threading.Event()
+        if self._found is not None:  # entries of the child do not say that its parent wrote them
+            for listener in self._listeners:
+                listener(self._found)
         if self._pid != 0:
             self.located.set()
             _never_freed.append(self._loop)

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from starlette.routing import Host, Mount
 
+from .literal_routes import LiteralRoutes
+
 #: What a foreign ASGI app below a mount did with the rest of the path is not known.
 OPAQUE: Final = "/{path}"
 # An app may be mounted below itself.
@@ -132,6 +134,9 @@ def _templates(routes: Any, depth: int) -> Iterator[str]:
 
 def _with_paths(routes: Any) -> Iterator[tuple[Any, str]]:
     for route in routes:
+        if isinstance(route, LiteralRoutes):
+            yield from ((one, one.path) for one in route.routes)
+            continue
         contexts = getattr(route, "effective_route_contexts", None)
         if contexts is None:
             yield route, getattr(route, "path", "")

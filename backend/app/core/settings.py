@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .client_address import TrustedProxies
+from .spool import SpoolOptions
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 MetricsDomain = Literal["prometheus", "custom", "workload"]
@@ -179,7 +180,7 @@ class Settings(BaseSettings):
     server_span: Literal["ours", "native", "contrib"] = Field(
         "ours",
         description="Who makes the SERVER span of a request: this library, FastAPI 0.142 or newer, or "
-        "`opentelemetry-instrumentation-fastapi`.",
+        "`opentelemetry-instrumentation-fastapi`. Unset: FastAPI where `FastAPI(telemetry=...)` asks for it.",
     )
     traces_backend: Literal["otlp", "none"] = Field(
         "otlp", description="How spans are written: OTLP, or not at all; log entries link to the caller's trace anyway."
@@ -247,6 +248,18 @@ class Settings(BaseSettings):
         "Empty: the header opens nothing.",
     )
 
+    spool_directory: str = Field(
+        "",
+        description="Directory in which API log entries and spans wait on disk too, so that they survive SIGKILL. Made "
+        "with mode 0700 if it is missing. Empty: they wait in memory alone.",
+    )
+    spool_bytes: int = Field(
+        64 * 2**20,
+        ge=4 * 2**20,
+        le=2**34,
+        description="Bytes of all files in `SPOOL_DIRECTORY`, of all workers.",
+    )
+
     drain_seconds: float = Field(
         0.0,
         ge=0.0,
@@ -281,6 +294,11 @@ class Settings(BaseSettings):
     @property
     def version(self) -> str:
         return self.service_version or os.environ.get("K_REVISION", "")
+
+    @property
+    def spool(self) -> SpoolOptions | None:
+        """Where API log entries and spans wait on disk; None: nowhere."""
+        return SpoolOptions(self.spool_directory, self.spool_bytes) if self.spool_directory else None
 
     @classmethod
     def load(cls, **overrides: object) -> Self:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -13,10 +13,11 @@ from .errors.api import ErrorReportingApi
 from .errors.reports import ErrorReports
 from .exchange import Exchange
 from .exclusion import Exclusion
-from .health import HealthRegistry, health, router, routes
+from .health import HealthRegistry, has_routes, health, router, routes
 from .health.rates import RequestRates, request_totals
 from .kinds import Kind, Kinds
 from .lifecycle import Worker, process_worker
+from .literal_routes import LiteralRoutes
 from .logging.access import BACKGROUND_SECONDS, AccessLog
 from .logging.admin import admin_routes
 from .logging.audit import get_audit_logger
@@ -41,10 +42,11 @@ from .route import RouteTree
 from .runtime import Runtime, from_environment
 from .settings import Settings, SettingsError, listed, secret
 from .tracing.choose import choose
+from .tracing.native import telemetry_of
 from .websocket import Connection
 
 # The metadata server answers within milliseconds where there is one; the first entries should carry the project.
-_LOCATE_SECONDS = 0.15
+_LOCATE_SECONDS = 0.05
 _CLOSE_SECONDS = 5.0
 # What FastAPI answers to a request that has not the declared shape (RFC 9110, section 15.5.21).
 _UNPROCESSABLE = 422
@@ -60,6 +62,7 @@ class Observability:
         write: Takes each log line, with its newline; standard output when None.
         health_checks: The service's checks; the process's own when None.
         time_ns: Wall time in nanoseconds, for log entries.
+        telemetry: What `FastAPI(telemetry=...)` was given; `instrument` reads it from the app.
 
     Raises:
         SettingsError: A setting in the environment cannot be used.
@@ -73,6 +76,7 @@ class Observability:
         write: Callable[[bytes], None] | None = None,
         health_checks: HealthRegistry | None = None,
         time_ns: Callable[[], int] = time.time_ns,
+        telemetry: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = settings or Settings.load()
         self.worker = worker or process_worker
@@ -125,6 +129,7 @@ class Observability:
         self._exemplars = settings.enable_metrics and tracing and settings.metrics_exemplars
         self.tells_deliveries = settings.access_log != "off"
         self.trusted_proxies = TrustedProxies.parse(settings.trusted_proxies)
+        self.trusts_proxies = bool(self.trusted_proxies)
         self._slow_seconds = settings.slow_request_seconds
         self.exclusion = Exclusion([*listed(settings.excluded_routes), *listed(settings.metrics_route)])
         #: None where the app does not trace.
@@ -136,6 +141,7 @@ class Observability:
             self.worker.clock,
             excluded=self.exclusion.covers,
             located=self.worker.wait_located,
+            telemetry=telemetry or {},
         )
         if self.traces is not None and settings.enable_cost_tracking:
             self.worker.price("traces", lambda: self.traces.sent if self.traces is not None else 0.0)
@@ -188,6 +194,7 @@ class Observability:
             generic_task(runtime.location or "global", settings.environment, settings.service, runtime.instance),
             emulator_host=settings.cloudops_emulator_host,
             buffer_bytes=settings.log_buffer_bytes,
+            spool=settings.spool,
         )
 
     def _close_destination(self) -> None:
@@ -297,8 +304,8 @@ class Observability:
             self.worker.start(self.settings, self._located)
             if self.traces is not None:
                 self.traces.start()
+            self.worker.store.routes |= self.routes.templates()  # known before their first request
             if self.settings.enable_metrics:
-                self.worker.store.routes |= self.routes.templates()  # known before their first request
                 self._watch_process()
             self.ending.start()
             self.health.refresh_in_background()
@@ -361,28 +368,22 @@ def instrument(app: FastAPI, settings: Settings | None = None, **options: Any) -
     before = getattr(app, ATTRIBUTE, None)
     if before is not None:
         return cast("Observability", before)
-    observability = Observability(settings, **options)
+    observability = Observability(settings, **{"telemetry": telemetry_of(app), **options})
     observability.configure_logging()
-    if observability.settings.health_routes and not _has_health_routes(app):
+    own = metrics_routes(observability.settings.metrics_route, observability.metrics_page())
+    if observability.settings.health_routes and not has_routes(app):
         if observability.settings.health_in_openapi:
             app.include_router(router(observability.health, observability.health.paths, in_openapi=True))
         else:
-            app.router.routes.extend(routes(observability.health))
+            own += routes(observability.health)
     if token := secret(observability.settings.admin_token):
-        app.router.routes.extend(admin_routes(token))
-    app.router.routes.extend(metrics_routes(observability.settings.metrics_route, observability.metrics_page()))
+        own += admin_routes(token)
+    if own:
+        app.router.routes.append(LiteralRoutes(own))
     observability.routes = RouteTree(app)
     setattr(app, ATTRIBUTE, observability)
     app.__class__ = _observed_class(type(app))
     return observability
-
-
-def _has_health_routes(app: FastAPI) -> bool:
-    try:
-        app.url_path_for("health/live")
-    except Exception:  # noqa: BLE001  # starlette.routing.NoMatchFound, whose place has moved between versions
-        return False
-    return True
 
 
 def _observed_class(base: type[FastAPI]) -> type[FastAPI]:

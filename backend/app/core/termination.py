@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from .wakeup import hold_sigterm
+
 Begin = Callable[[], None]
 
 
@@ -28,6 +30,7 @@ class Termination:
         self._after_drain: tuple[Begin, ...] = ()
         self._ours: Callable[[int, FrameType | None], None] | None = None
         self._restore: Callable[[], None] = _nothing
+        self._let_loop_hear: Callable[[], None] | None = None
         #: Seconds from the signal to the server's handler. A second SIGTERM does not shorten them: supervisors often
         #: pass on what the whole process group has had already.
         self.drain_seconds = 0.0
@@ -46,6 +49,9 @@ class Termination:
             self._after_drain = tuple(one for one in self._after_drain if one is not begin)
             if not self._at_once and not self._after_drain:
                 self._restore()
+                release, self._let_loop_hear = self._let_loop_hear, None
+                if release is not None:
+                    release()
 
         return undo
 
@@ -63,6 +69,8 @@ class Termination:
         if threading.current_thread() is not threading.main_thread():
             return False
         before = signal.getsignal(signal.SIGTERM)
+        if self.drain_seconds > 0 and self._let_loop_hear is None:
+            self._let_loop_hear = hold_sigterm(lambda: not self._due)
         if before is self._ours and before is not None:
             return True
         if not callable(before):
@@ -111,6 +119,7 @@ class Termination:
     def in_child_after_fork(self) -> None:
         """The listeners belong to the parent."""
         self._at_once = self._after_drain = ()
+        self._let_loop_hear = None
 
 
 def _call(listeners: tuple[Begin, ...]) -> None:

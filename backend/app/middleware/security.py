@@ -99,7 +99,7 @@ class RateLimits:
             await self._app(scope, receive, send_with_headers)
             return
         _exceeded.labels(endpoint=template, ip_address=address).add()
-        shed()
+        shed(template)
         log.info("a rate limit was exceeded", policy=policy.name, endpoint=template)
         await _refusal(policy, verdict, scope)(scope, receive, send_with_headers)
 

@@ -166,3 +166,30 @@ def test_workers_of_gunicorn_count_each_request_once(tmp_path, backend, options)
         instances = {dict(key[3])["instance"] for key in backend.of("http_request_total")}
         assert len({instance.rpartition("-")[2] for instance in instances}) == len(instances), "a slot each"
         assert [why for why in backend.refusals if "older end" not in why] == []
+
+
+def test_entries_of_a_child_do_not_carry_its_parents_worker_label(tmp_path, backend):
+    script = """
+import asyncio
+from fastapi import FastAPI
+from app.core import get_logger, instrument
+observability = instrument(FastAPI(), settings)
+log = get_logger("fork")
+async def main():
+    await observability.start_and_locate()
+    worker.wait_located(10)
+asyncio.run(main())
+log.warning("parent")
+sys.stdout.flush()
+child = os.fork()
+if child == 0:
+    log.warning("child")
+    os._exit(0)
+os.waitpid(child, 0)
+worker.stop_now()
+"""
+    with serving(backend) as address:
+        told, _ = _run(script, tmp_path, CLOUDOPS_EMULATOR_HOST=address, TRACES_BACKEND="none")
+    labels = {line["message"]: line["logging.googleapis.com/labels"] for line in told if line.get("logger") == "fork"}
+    assert labels["parent"]["worker"] == "0"
+    assert "worker" not in labels["child"]

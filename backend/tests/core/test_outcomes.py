@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from fastapi import BackgroundTasks, FastAPI, HTTPException, WebSocket, WebSocketDisconnect
+from fastapi import BackgroundTasks, FastAPI, HTTPException, Response, WebSocket, WebSocketDisconnect
 
 from app.core import shed
 from app.core.http import outcome_of
@@ -46,6 +46,13 @@ def app():
         shed()
         raise HTTPException(429)
 
+    @app.middleware("http")
+    async def limiter(request, call_next):
+        if request.headers.get("x-refuse"):
+            shed(request.headers["x-refuse"])
+            return Response(status_code=429)
+        return await call_next(request)
+
     @app.get("/late")
     async def late():
         async with asyncio.timeout(0.01):
@@ -85,6 +92,14 @@ async def test_a_refusal_of_ours_and_a_timeout_are_told_apart(app, path, status,
             assert (await client.get(path)).status_code == status
         assert service.access[0]["outcome"] == outcome
         assert list(service.series("http_request_total")) == [(path, "GET", outcome, str(status))]
+
+
+@pytest.mark.parametrize(("meant", "told"), [("/late", "/late"), ("/late/7", "_unmatched")])
+async def test_a_refusal_before_routing_is_told_by_the_route_it_was_for_if_there_is_such_a_route(app, meant, told):
+    with observed(app) as service:
+        async with service.client() as client:
+            assert (await client.get("/late", headers={"x-refuse": meant})).status_code == 429
+        assert list(service.series("http_request_total")) == [(told, "GET", "shed", "429")]
 
 
 async def test_background_work_has_its_own_time_and_metric(app):

@@ -42,7 +42,7 @@ async def test_who_exceeds_a_limit_is_told_which_and_when_to_come_back():
         assert refused.headers["ratelimit"].startswith('"default";r=0;t=')
         assert refused.headers["x-request-id"]
         entry = [one for one in service.entries if "httpRequest" in one][-1]
-        assert entry["outcome"] == "shed"
+        assert (entry["outcome"], entry["route"]) == ("shed", f"{API}/items")
         assert service.counted("rate_limit_hits_total", f"{API}/items", "203.0.113.7") == 4
         assert service.counted("rate_limit_exceeded_total", f"{API}/items", "203.0.113.7") == 1
 

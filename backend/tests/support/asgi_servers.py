@@ -21,6 +21,18 @@ SERVERS: dict[str, tuple[str, ...]] = {
     "gunicorn": (*_GUNICORN, "--workers", "2", "--bind", "{bind}"),
     "gunicorn with preload": (*_GUNICORN, "--workers", "2", "--bind", "{bind}", "--preload"),
     "hypercorn": ("hypercorn", "--bind", "{bind}", "--workers", "1", "--graceful-timeout", "3"),
+    "hypercorn without workers": ("hypercorn", "--bind", "{bind}", "--workers", "0", "--graceful-timeout", "3"),
+    "granian on asyncio": (
+        "granian",
+        "--interface",
+        "asgi",
+        "--port",
+        "{port}",
+        "--workers",
+        "1",
+        "--loop",
+        "asyncio",
+    ),
     "granian": ("granian", "--interface", "asgi", "--port", "{port}", "--workers", "1"),
 }
 

@@ -4,6 +4,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from google.cloud import monitoring_v3
 from google.protobuf import json_format
 
@@ -13,6 +14,7 @@ from app.emulator.monitoring.model import Series
 from app.emulator.monitoring.service import MetricService
 from app.emulator.monitoring.store import MetricStore
 from app.emulator.project import Context, Switches
+from app.emulator.status import ApiError, Code
 
 START = 1_700_000_000
 """Seconds; where the manual clock of these tests begins."""
@@ -108,6 +110,14 @@ class Metrics:
             [next(iter(point["value"].values())) for point in reversed(series["points"])]
             for series in self.read(metric, start, end, **fields)
         ]
+
+
+def refusal(metrics: Metrics, *series: dict[str, Any], code: Code = Code.INVALID_ARGUMENT) -> str:
+    """The sentence with which a call is refused."""
+    with pytest.raises(ApiError) as caught:
+        metrics.write(*series)
+    assert caught.value.code == code
+    return caught.value.message
 
 
 def aggregation(aligner: str, reducer: str = "", *, period: int = 60, by: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from terraform.standin import bodies
 REPOSITORY = Path(__file__).parents[3]
 MODULE = REPOSITORY / "terraform" / "monitoring"
 CATALOGUE = Path("backend/app/core/metrics/catalogue.json")
-ADDRESS = "registry.terraform.io/hashicorp/google"
+# `TERRAFORM=tofu` runs the same tests through OpenTofu, which looks for providers in a registry of its own.
+PROGRAM = os.environ.get("TERRAFORM", "terraform")
+ADDRESS = f"registry.{'opentofu.org' if PROGRAM.endswith('tofu') else 'terraform.io'}/hashicorp/google"
 # What the stand-in answers as: the lowest version that the module accepts.
 VERSION = "6.31.0"
 _SECONDS = 60
@@ -46,7 +48,7 @@ class Workspace:
     environment: dict[str, str]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [tool("terraform"), f"-chdir={self.folder}", *arguments]
+        command = [tool(PROGRAM), f"-chdir={self.folder}", *arguments]
         return subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=_SECONDS, check=False
         )
@@ -83,6 +85,12 @@ class Workspace:
 
     def _write(self, variables: dict[str, Any]) -> None:
         (self.folder / "test.tfvars.json").write_text(json.dumps(variables))
+
+
+def initialised(folder: Path, root: Path, line: str) -> Workspace:
+    workspace = Workspace(folder, environment(root / "cli.tfrc", TF_REATTACH_PROVIDERS=line))
+    workspace.ok("init", "-no-color", "-input=false")
+    return workspace
 
 
 def planned_bodies(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -153,7 +161,13 @@ def provider(version: str = VERSION, **variables: str) -> Iterator[str]:
     """A running stand-in provider of that version; the value of TF_REATTACH_PROVIDERS that leads to it."""
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "terraform.standin"],
-        env={**os.environ, "PYTHONPATH": str(_TESTS), "CLOUDOPS_STANDIN_VERSION": version, **variables},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(_TESTS),
+            "CLOUDOPS_STANDIN_VERSION": version,
+            "CLOUDOPS_STANDIN_ADDRESS": ADDRESS,
+            **variables,
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -170,7 +184,7 @@ def provider(version: str = VERSION, **variables: str) -> Iterator[str]:
 
 def mirror(root: Path) -> str:
     """A filesystem mirror that holds the stand-in provider; the text of the CLI configuration that names it."""
-    answer = subprocess.run([tool("terraform"), "version", "-json"], capture_output=True, text=True, check=True)
+    answer = subprocess.run([tool(PROGRAM), "version", "-json"], capture_output=True, text=True, check=True)
     platform = json.loads(answer.stdout)["platform"]
     program = root / ADDRESS / VERSION / platform / f"terraform-provider-google_v{VERSION}"
     program.parent.mkdir(parents=True)

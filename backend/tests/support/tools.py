@@ -8,6 +8,7 @@ import pytest
 
 _HOW = {
     "terraform": "Terraform >= 1.9 (developer.hashicorp.com/terraform/install)",
+    "tofu": "OpenTofu >= 1.9 (opentofu.org/docs/intro/install)",
     "promtool": "Debian package prometheus",
     "chromium": "Debian package chromium",
     "redis-server": "Debian package redis-server",

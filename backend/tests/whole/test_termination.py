@@ -13,7 +13,9 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from support.arrived import access_entries, counted_requests, spans
 from support.asgi_servers import asgi_server
+from support.emulator import running_emulator
 from support.provenance import known_from
 from support.servers import Server, serving
 from support.strict_backend import StrictBackend
@@ -114,10 +116,47 @@ def test_a_drain_is_seen_by_probes_streams_and_sockets_and_nothing_is_lost(tmp_p
             assert backend.total("http_request_total", endpoint="/slow") == 1
 
 
+@pytest.mark.parametrize("name", ["granian", "granian on asyncio", "hypercorn without workers", "gunicorn"])
+def test_a_drain_delays_other_servers_too(tmp_path, name):
+    environment = {**NO_TRACES, "METRICS_BACKEND": "none", "DRAIN_SECONDS": "2"}
+    with asgi_server(name, tmp_path, environment) as server:
+        ready = f"{server.url}/health/ready"
+        wait_until(lambda: httpx.get(ready).status_code == 200)
+        time.sleep(1.0)  # servers run their loop twice: the signal comes while they serve
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: httpx.get(ready).status_code == 503, 1.5, "readiness that drains")
+        _ask(server.url, 5)
+        server.process.wait(10)
+        assert 2 <= time.monotonic() - began < 8
+
+
 def _in_flight(server: Server) -> int:
     headers = {"authorization": "Bearer s3cret"}
     told = httpx.get(f"{server.url}/health/detailed", headers=headers).json()
     return int(told["checks"]["requests:inFlight"][0]["observedValue"]) if "checks" in told else 2
+
+
+def test_logs_and_spans_are_out_within_3_s_and_counters_within_9_although_an_export_was_just_before(tmp_path):
+    with running_emulator() as emulator:  # which refuses two points within 5 s, as the API does
+        environment = {
+            "TEST_EXPORT_INTERVAL": "10",
+            "TEST_GAP": "5",
+            "CLOUDOPS_EMULATOR_HOST": emulator.grpc,
+            "GOOGLE_CLOUD_PROJECT": "demo",
+            "LOG_DESTINATION": "api",
+            "TRACE_SAMPLE_RATE": "1.0",
+        }
+        with serving(tmp_path, environment) as server:
+            _ask(server.url, 50)
+            wait_until(lambda: counted_requests(emulator) == 50, 30, "an export")
+            _ask(server.url, 150)
+            server.process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            wait_until(lambda: sum(map(len, access_entries(emulator).values())) == 200, 3, "the entries")
+            wait_until(lambda: len(spans(emulator)) == 200, began + 3 - time.monotonic(), "the spans")
+            wait_until(lambda: counted_requests(emulator) == 200, began + 9 - time.monotonic(), "the counters")
+            server.process.wait(began + 10 - time.monotonic())
 
 
 @contextmanager

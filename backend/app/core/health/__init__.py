@@ -3,7 +3,7 @@
 from .checks import Answer, Check, Degraded, Result
 from .paths import Paths
 from .registry import HealthRegistry, health
-from .router import health_app, router, routes
+from .router import has_routes, health_app, router, routes
 
 __all__ = [
     "Answer",
@@ -12,6 +12,7 @@ __all__ = [
     "HealthRegistry",
     "Paths",
     "Result",
+    "has_routes",
     "health",
     "health_app",
     "router",

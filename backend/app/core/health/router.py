@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
@@ -43,6 +44,15 @@ def routes(registry: HealthRegistry, paths: Paths | None = None) -> list[Route]:
         Route(path, endpoint, name=name, include_in_schema=False)
         for name, path, endpoint, _ in _served(registry, paths or registry.paths)
     ]
+
+
+def has_routes(app: Starlette) -> bool:
+    """Whether an app serves these endpoints already."""
+    try:
+        app.url_path_for("health/live")
+    except Exception:  # noqa: BLE001  # starlette.routing.NoMatchFound, whose place has moved between versions
+        return False
+    return True
 
 
 def router(registry: HealthRegistry, paths: Paths | None = None, *, in_openapi: bool = False) -> APIRouter:

@@ -25,18 +25,20 @@ if TYPE_CHECKING:
 Key = TypeVar("Key", bytes, str)
 
 _LOGGER: Final = "fastapi_cloudops.access"
-# Fragments of user agents and addresses that come again; an attacker's inventions must not fill the memory.
+# Fragments of paths, user agents and addresses that come again; an attacker's inventions must not fill the memory.
 _REMEMBERED: Final = 1024
+_LONGEST_REMEMBERED: Final = 256
 _LONGEST: Final = 2048
 _PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~-]{0,12}+)*+")
 # What stands between the values of every entry.
 _SPAN: Final = f'","{SPAN_ID}":"'
 _SAMPLED: Final = f'","{TRACE_SAMPLED}":true'
 _NOT_SAMPLED: Final = f'","{TRACE_SAMPLED}":false'
-_INSERT_ID: Final = f'","{INSERT_ID}":"'
-_LATENCY: Final = ',"latency":"%.9fs","protocol":"HTTP/'
-_TIME: Final = '"},"time":"'
-_FIRST_BYTE: Final = '","time_to_first_byte":"%.9fs","request_id":"'
+# Everything behind `httpRequest` that all entries have: numbers are formatted together, which costs a third less.
+_TIMES: Final = (
+    ',"latency":"%.9fs","protocol":"HTTP/%s"},"time":"%s",'
+    f'"{INSERT_ID}":"%s","time_to_first_byte":"%.9fs","request_id":"%s"'
+)
 #: What the app does after the response is told from here on; less is only its way back through the layers.
 BACKGROUND_SECONDS: Final = 0.001
 
@@ -62,6 +64,7 @@ class AccessLog:
         self._ids = InsertIds()
         #: Whether no request has ended yet.
         self.cold = True
+        self._paths: dict[str, str] = {}
         self._agents: dict[bytes, str] = {}
         self._addresses: dict[str, str] = {}
 
@@ -74,6 +77,7 @@ class AccessLog:
         """The line, with its newline."""
         scope, headers, identity = exchange.scope, exchange.headers, self._identity()
         started, ended = exchange.started, exchange.ended
+        path = scope["path"]
         optional = ""
         if (agent := headers.get(b"user-agent")) is not None:
             optional = self._agents.get(agent) or self._agent(agent)
@@ -99,12 +103,17 @@ class AccessLog:
             link += "," + render(bound).decode()[1:-2]  # without its braces and newline
         if error is not None:
             link += _failure(error)
+        times = _TIMES % (
+            ended - started,
+            scope.get("http_version", "1.1"),
+            self._timestamps.render(self._time_ns()),
+            self._ids.next(),
+            (exchange.first_byte or ended) - started,
+            exchange.request_id,
+        )
         return (
-            f'{exchange.kind.head},"requestUrl":{self._path(scope["path"])},"responseSize":"{exchange.response_bytes}"'
-            f"{optional}{_LATENCY % (ended - started)}{scope.get('http_version', '1.1')}{_TIME}"
-            f"{self._timestamps.render(self._time_ns())}{_INSERT_ID}{self._ids.next()}"
-            f"{_FIRST_BYTE % ((exchange.first_byte or ended) - started)}{exchange.request_id}"
-            f'"{link},{identity.rendered}}}\n'
+            f'{exchange.kind.head},"requestUrl":{self._paths.get(path) or self._path(path)}'
+            f',"responseSize":"{exchange.response_bytes}"{optional}{times}{link},{identity.rendered}}}\n'
         )
 
     @staticmethod
@@ -128,9 +137,8 @@ class AccessLog:
 
     def _path(self, path: str) -> str:
         # Short parts of plain letters hold nothing that a detector looks for; most paths are made of them.
-        if _PLAIN_PATH.fullmatch(path) is None:
-            path = self._redaction.url(path)
-        return quote(path[:_LONGEST])
+        shown = path if _PLAIN_PATH.fullmatch(path) else self._redaction.url(path)
+        return _remember(self._paths, path, quote(shown[:_LONGEST]))
 
     def connection(self, connection: "Connection", error: BaseException | None) -> None:
         """The entry of a websocket connection, at its end."""
@@ -160,9 +168,10 @@ class AccessLog:
 
 
 def _remember(known: dict[Key, str], key: Key, fragment: str) -> str:
-    if len(known) >= _REMEMBERED:
-        known.clear()
-    known[key] = fragment
+    if len(key) <= _LONGEST_REMEMBERED:
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[key] = fragment
     return fragment
 
 

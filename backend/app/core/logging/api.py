@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from .. import guard
 from ..farewell import farewell
-from .api_sender import Queued, Ready, Sender
+from .api_sender import Payload, Queued, Ready, Sender, line_of
+from .api_spool import SpooledLines, is_on_disk
 from .resource import GLOBAL, Resource
 from .spill import BUFFER_BYTES, KEPT, Backlog, severity_of
 
 if TYPE_CHECKING:
+    from ..spool.writer import Spool
     from .api_connection import Connection, Failure
 
 #: google/logging/v2/logging.proto asks for no more than 10 MB a request; smaller ones fail and are sent again faster.
@@ -32,13 +34,11 @@ _QUOTA_SECONDS: Final = 1.0
 _LONGEST_RETRY_AFTER: Final = 60.0
 _WARN_EVERY_SECONDS: Final = 60.0
 _EXIT_SECONDS: Final = 2.0
+_SPOOL_SECONDS: Final = 1.0
 #: Set in the sending thread and, through gRPC's copy of its context, where credentials are renewed.
 _sending: ContextVar[bool] = ContextVar("fastapi_cloudops_sending", default=False)
 
 _outputs: "weakref.WeakSet[ApiLog]" = weakref.WeakSet()
-
-
-_Line = bytes
 
 
 class ApiLog:
@@ -52,6 +52,7 @@ class ApiLog:
         buffer_bytes: How much may wait. Beyond it the least severe entries are dropped first.
         fallback: Takes lines that this cannot send: in a forked child, after `close`, and records of the client itself.
         rescue: Takes a line of `keep` that this cannot send; False when it cannot write it either.
+        spool: Keeps what waits on disk too; it brings back what dead processes have left, once this is opened.
         linger: Seconds that a line waits for others to go with it.
         delays: Seconds of the first and the longest pause before another attempt; each is drawn from zero up.
         connect: Opens a connection; see `api_connection.connect`.
@@ -67,6 +68,7 @@ class ApiLog:
         buffer_bytes: int = BUFFER_BYTES,
         fallback: Callable[[bytes], None] | None = None,
         rescue: Callable[[bytes], bool] | None = None,
+        spool: "Spool | None" = None,
         linger: float = 0.5,
         delays: tuple[float, float] = (1.0, 10.0),
         connect: "Callable[[str, str], Connection] | None" = None,
@@ -79,6 +81,9 @@ class ApiLog:
         self._linger = linger
         self._delays = delays
         self._sender = Sender((project, log_id, resource), emulator_host, connect, self._batch_bytes)
+        self._spool: SpooledLines | None = None
+        if spool is not None:
+            self._spool = SpooledLines(spool, self._add_recovered, lambda: self._backlog.has_room, self._damaged)
         self._lost: Counter[tuple[str, str]] = Counter()
         self._told: dict[str, float] = {}
         self._thread: threading.Thread | None = None
@@ -95,7 +100,7 @@ class ApiLog:
     def _begin(self) -> None:
         # Guards everything; notified when the thread has to look again, and whenever it has sent something.
         self._changed = threading.Condition()
-        self._backlog: Backlog[_Line | Ready] = Backlog(self._limit)
+        self._backlog: Backlog[Payload] = Backlog(self._limit, self._settle)
         self._in_flight = 0
         self._idle = False
         self._hurry = False
@@ -117,7 +122,7 @@ class ApiLog:
 
     @property
     def dropped_by_reason(self) -> Counter[str]:
-        """`full`, `refused` by Cloud Logging, `closed` before they were sent, or `forked` without a fallback."""
+        """`full`, `refused`, `closed` before they were sent, `forked` without a fallback, or `damaged` on disk."""
         with self._changed:
             lost = Counter({"full": self._backlog.dropped.total()})
             for (reason, _severity), number in self._lost.items():
@@ -129,7 +134,12 @@ class ApiLog:
         """Entries that Cloud Logging has not taken yet."""
         return len(self._backlog) + self._in_flight
 
-    def __call__(self, line: _Line) -> None:
+    @property
+    def at_risk(self) -> int:
+        """Those of them that would be lost with the process: they are not on disk."""
+        return self.waiting if self._spool is None else max(0, self.waiting - self._spool.live)
+
+    def __call__(self, line: bytes) -> None:
         """Queue one line. Never raises and never waits; what is lost is counted."""
         if _sending.get():
             self._keep_out(line)
@@ -139,7 +149,7 @@ class ApiLog:
             return
         self._put(line, severity_of(line))
 
-    def keep(self, line: _Line) -> bool:
+    def keep(self, line: bytes) -> bool:
         """Queue one line that is never dropped for others; what cannot be sent is written to standard output instead.
 
         Never raises and never waits; False when it is lost all the same, which is counted as `AUDIT`.
@@ -148,16 +158,33 @@ class ApiLog:
             return self._lose(line, KEPT, "forked" if self._forked else "closed")
         return self._put(line, KEPT) or self._lose(line, KEPT, "full")
 
-    def _put(self, line: _Line, severity: str) -> bool:
+    def _put(self, line: bytes, severity: str) -> bool:
+        payload = line if self._spool is None else self._spool.put(line, severity)
+        if not (added := self._add(payload, len(line), severity)):
+            self._settle(payload)
+        return added
+
+    def _add(self, payload: Payload, length: int, severity: str) -> bool:
         with self._changed:
-            added = self._backlog.add(line, len(line), severity)
+            added = self._backlog.add(payload, length, severity)
             if self._thread is None:
                 self._start()
             elif self._idle or (len(self._backlog) >= BATCH_ENTRIES and self._in_flight == 0):
                 self._changed.notify_all()
         return added
 
-    def _lose(self, line: _Line, severity: str, reason: str) -> bool:
+    def _add_recovered(self, payload: Payload, length: int, severity: str) -> bool:
+        return self._add(payload, length, severity) or self._lose(line_of(payload), severity, "full")
+
+    def _damaged(self, count: int) -> None:
+        with self._changed:
+            self._lost["damaged", "DEFAULT"] += count
+
+    def _settle(self, *payloads: Payload) -> None:
+        if self._spool is not None:
+            self._spool.settle(payloads)
+
+    def _lose(self, line: bytes, severity: str, reason: str) -> bool:
         if severity == KEPT and self._rescue is not None and self._rescue(line):
             return True
         with self._changed:
@@ -186,16 +213,20 @@ class ApiLog:
         return flushed
 
     def _drop_rest(self) -> None:
+        if self._spool is not None:
+            self._spool.close(_SPOOL_SECONDS)
         with self._changed:
-            rest = self._backlog.take(self._backlog.bytes)
-        lost = sum(not self._lose(_line_of(held), held.severity, "closed") for held in rest)
+            rest = [held for held in self._backlog.take(self._backlog.bytes) if not is_on_disk(held)]
+        lost = sum(not self._lose(line_of(held.payload), held.severity, "closed") for held in rest)
         if lost:
             farewell.lost("logs", f"{lost} entries")
 
     def open(self) -> None:
-        """Take lines again after `close`."""
+        """Take lines, perhaps again after `close`, and those that dead processes have left."""
         with self._changed:
             self._closed = self._abandoned = False
+        if self._spool is not None and not self._forked:
+            self._spool.start()
 
     def after_fork(self) -> None:
         """In the child: what waits is the parent's to send, and gRPC does not survive a fork beside a live thread."""
@@ -216,7 +247,7 @@ class ApiLog:
             self._at_exit = True
             atexit.register(_close_at_exit, weakref.ref(self))
 
-    def _unsendable(self, line: _Line) -> None:
+    def _unsendable(self, line: bytes) -> None:
         reason = "forked" if self._forked else "closed"
         if self._forked:
             self._tell(
@@ -232,7 +263,7 @@ class ApiLog:
         with self._changed:
             self._lost[reason, severity] += 1
 
-    def _keep_out(self, line: _Line) -> None:
+    def _keep_out(self, line: bytes) -> None:
         """A record of the client's own."""
         self.own += 1
         if self._fallback is not None:
@@ -284,8 +315,9 @@ class ApiLog:
         converted = self._sender.convert(batch)
         self._put_back(converted.rest)
         self._refuse(converted.broken)
-        for line in converted.own:
-            self._keep_out(line)
+        for held in converted.own:
+            self._keep_out(line_of(held.payload))
+            self._settle(held.payload)
         if not converted.ready:
             return 0.0
         failure = self._sender.send(converted.ready)
@@ -338,20 +370,18 @@ class ApiLog:
     def _sent(self, items: list[Queued]) -> None:
         self.lines += len(items)
         self.bytes += sum(len(one.payload.entry) for one in items if isinstance(one.payload, Ready))
+        self._settle(*(one.payload for one in items))
 
     def _refuse(self, items: list[Queued]) -> None:
         for held in items:
-            self._lose(_line_of(held), held.severity, "refused")
+            self._lose(line_of(held.payload), held.severity, "refused")
+            self._settle(held.payload)
 
     def _tell(self, topic: str, message: str, **fields: object) -> None:
         now = time.monotonic()
         if now - self._told.get(topic, -_WARN_EVERY_SECONDS) >= _WARN_EVERY_SECONDS:
             self._told[topic] = now
             guard.warn(message, **fields)
-
-
-def _line_of(held: Queued) -> _Line:
-    return held.payload.line if isinstance(held.payload, Ready) else held.payload
 
 
 def _close_at_exit(reference: "weakref.ref[ApiLog]") -> None:

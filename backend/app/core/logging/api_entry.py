@@ -4,7 +4,6 @@ Source of the names: cloud.google.com/logging/docs/structured-logging#special-pa
 """
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
@@ -58,10 +57,18 @@ _HTTP_REQUEST: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
 def request_prefix(project: str, log_id: str, resource: Resource) -> bytes:
     """A serialised WriteLogEntriesRequest but for its entries: fields of a message may stand in any order."""
     log_name = f"projects/{project}/logs/{quote(log_id, safe='')}"
-    request = WriteLogEntriesRequest.pb()(log_name=log_name, partial_success=True)
-    request.resource.type = resource.type
-    request.resource.labels.update({"project_id": project, **resource.labels})
-    return bytes(request.SerializeToString())
+    return _belonging(WriteLogEntriesRequest.pb()(log_name=log_name, partial_success=True), project, resource)
+
+
+def belonging(project: str, log_id: str, resource: Resource) -> bytes:
+    """The part of a serialised LogEntry that says where it belongs, instead of its request."""
+    return _belonging(_LOG_ENTRY(log_name=f"projects/{project}/logs/{quote(log_id, safe='')}"), project, resource)
+
+
+def _belonging(message: Any, project: str, resource: Resource) -> bytes:
+    message.resource.type = resource.type
+    message.resource.labels.update({"project_id": project, **resource.labels})
+    return bytes(message.SerializeToString())
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
@@ -76,15 +83,15 @@ def parse(line: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def serialise(line: bytes, fields: dict[str, Any] | None, insert_id: str) -> bytes:
+def serialise(line: bytes, fields: dict[str, Any] | None, insert_id: str, now: int) -> bytes:
     """A LogEntry within the size that Cloud Logging takes, without log name and resource.
 
     Args:
         line: What was logged.
         fields: What `parse` said of it.
         insert_id: For a line that has none of its own.
+        now: In nanoseconds, for a line without a time.
     """
-    now = time.time_ns()
     if fields is None:
         entry = _LOG_ENTRY(text_payload=line[:LINE_BYTES].decode(errors="replace").rstrip("\n"), insert_id=insert_id)
         entry.timestamp.FromNanoseconds(now)

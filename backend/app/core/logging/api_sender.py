@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import orjson
+
 from .. import guard
 from ..metrics.wire import message
 from .entry import InsertIds
@@ -13,6 +15,7 @@ from .spill import KEPT, OVERHEAD_BYTES, Held
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..spool.writer import Ticket
     from .api_connection import Connection, Failure
 
 _CALL_SECONDS: Final = 10.0
@@ -23,14 +26,40 @@ _CONVERT_AT_ONCE: Final = 8
 _OWN_LOGGERS: Final = ("grpc.", "google.auth.", "google.api_core.", "google.cloud.logging.", "google.cloud.logging_v2.")
 
 
+class Spooled(NamedTuple):
+    """A line that is on disk too, with what makes it the same entry in another process.
+
+    `origin` is the target of the process that has left it, as `packed_target`; empty: this process.
+    """
+
+    line: bytes
+    insert_id: str
+    time_ns: int
+    ticket: "Ticket"
+    origin: bytes = b""
+
+
 class Ready(NamedTuple):
     """A serialised LogEntry, which keeps its insertId however often it is sent; its line where that may be needed."""
 
     entry: bytes
     line: bytes = b""
+    ticket: "Ticket | None" = None
 
 
-Queued = Held[bytes | Ready]
+Payload = bytes | Spooled | Ready
+Queued = Held[Payload]
+Target = tuple[str, str, Resource]
+
+
+def line_of(payload: Payload) -> bytes:
+    return payload if isinstance(payload, bytes) else payload.line
+
+
+def packed_target(target: Target) -> bytes:
+    """Project, log id and resource, for the spool."""
+    project, log_id, resource = target
+    return orjson.dumps([project, log_id, resource.type, dict(resource.labels)])
 
 
 @dataclass(slots=True)
@@ -39,7 +68,7 @@ class Converted:
 
     ready: list[Queued] = field(default_factory=list)
     rest: list[Queued] = field(default_factory=list)
-    own: list[bytes] = field(default_factory=list)
+    own: list[Queued] = field(default_factory=list)
     broken: list[Queued] = field(default_factory=list)
 
 
@@ -55,7 +84,7 @@ class Sender:
 
     def __init__(
         self,
-        target: tuple[str, str, Resource],
+        target: Target,
         emulator_host: str,
         connect: "Callable[[str, str], Connection] | None",
         most_bytes: int,
@@ -66,6 +95,7 @@ class Sender:
         self._most = most_bytes
         self._ids = InsertIds()
         self._prefix = b""
+        self._origins: dict[bytes, bytes] = {packed_target(target): b"", b"": b""}
         self.connection: Connection | None = None
 
     def convert(self, batch: list[Queued]) -> Converted:
@@ -75,22 +105,29 @@ class Sender:
         result = Converted()
         total = 0
         for number, held in enumerate(batch):
-            line, one = held.payload, held
-            if not isinstance(line, Ready):
+            payload, one = held.payload, held
+            if not isinstance(payload, Ready):
                 if number % _CONVERT_AT_ONCE == 0:
                     time.sleep(0)
                 try:
+                    line = line_of(payload)
                     fields = api_entry.parse(line)
                     if fields is not None and _is_own(fields.get("logger")):
-                        result.own.append(line)
+                        result.own.append(held)
                         continue
-                    entry = api_entry.serialise(line, fields, self._ids.next())
+                    if isinstance(payload, Spooled):
+                        entry = api_entry.serialise(line, fields, payload.insert_id, payload.time_ns)
+                        entry += self._belonging(payload.origin)
+                        ticket = payload.ticket
+                    else:
+                        entry, ticket = api_entry.serialise(line, fields, self._ids.next(), time.time_ns()), None
                 except Exception as error:  # noqa: BLE001  # one line costs no other
                     guard.caught("logs", error)
                     result.broken.append(held)
                     continue
                 one = held._replace(
-                    payload=Ready(entry, line if held.severity == KEPT else b""), size=len(entry) + OVERHEAD_BYTES
+                    payload=Ready(entry, line if held.severity == KEPT else b"", ticket),
+                    size=len(entry) + OVERHEAD_BYTES,
                 )
             if result.ready and total + one.size > self._most:
                 result.rest = [one, *batch[number + 1 :]]
@@ -98,6 +135,15 @@ class Sender:
             total += one.size
             result.ready.append(one)
         return result
+
+    def _belonging(self, origin: bytes) -> bytes:
+        """What an entry of another process says of its log and resource, where that is not the request's."""
+        from .api_entry import belonging  # noqa: PLC0415  # as in convert
+
+        if origin not in self._origins:
+            project, log_id, kind, labels = orjson.loads(origin)
+            self._origins[origin] = belonging(project, log_id, Resource(kind, labels))
+        return self._origins[origin]
 
     def send(self, ready: list[Queued]) -> "Failure | None":
         """Send converted entries in one call. Connects first where there is no connection yet."""

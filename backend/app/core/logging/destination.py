@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .. import guard
+from ..spool import SpoolOptions
 from .api import ApiLog
+from .api_sender import packed_target
 from .resource import GLOBAL, Resource
 from .spill import BUFFER_BYTES
 from .stdout import Stdout
@@ -39,9 +41,9 @@ class Destination:
         return self.api.bytes if self.api else self.stdout.bytes
 
     @property
-    def waiting(self) -> int:
-        """Entries that Cloud Logging has not taken yet."""
-        return self.api.waiting if self.api is not None else 0
+    def at_risk(self) -> int:
+        """Entries that would be lost with the process: Cloud Logging has not taken them, and no disk has."""
+        return self.api.at_risk if self.api is not None else 0
 
     def flush(self, timeout: float) -> bool:
         """Deliver what waits, and go on; False when that takes longer than `timeout` seconds."""
@@ -81,9 +83,11 @@ def cloud_logging(
     *,
     emulator_host: str = "",
     buffer_bytes: int = BUFFER_BYTES,
+    spool: SpoolOptions | None = None,
 ) -> Destination:
     """Cloud Logging's API; see `ApiLog`."""
     stdout = Stdout(buffer_bytes=buffer_bytes, rescue=guard.keep)
+    target = project, log_id, resource
     api = ApiLog(
         project,
         log_id,
@@ -92,6 +96,7 @@ def cloud_logging(
         buffer_bytes=buffer_bytes,
         fallback=stdout,
         rescue=stdout.keep,
+        spool=spool.of("logs", [project, log_id, bool(emulator_host)], packed_target(target)) if spool else None,
     )
     return Destination(api, api.keep, stdout, api)
 

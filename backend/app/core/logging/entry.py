@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from itertools import count
 from json.encoder import encode_basestring_ascii as quote
 from random import getrandbits
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from ..runtime import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TRACE: Final = "logging.googleapis.com/trace"
 SPAN_ID: Final = "logging.googleapis.com/spanId"
@@ -65,17 +68,17 @@ class Identity:
 class InsertIds:
     """Ids of entries: unique, and sorted as they were written, which orders entries of one time."""
 
-    __slots__ = ("_count", "_prefix")
+    __slots__ = ("next",)
 
     def __init__(self) -> None:
-        # Made at the first entry, not before a fork: two workers must not share it.
-        self._prefix = ""
-        self._count = count()
+        #: The next id.
+        self.next: Callable[[], str] = self._first
 
-    def next(self) -> str:
-        if not self._prefix:
-            self._prefix = getrandbits(64).to_bytes(8).hex()
-        return self._prefix + next(self._count).to_bytes(5).hex()
+    def _first(self) -> str:
+        # The prefix is made at the first entry, not before a fork: two workers must not share it.
+        prefix = getrandbits(64).to_bytes(8).hex()
+        self.next = map(f"{prefix}%010x".__mod__, count()).__next__  # nothing of it is interpreted
+        return self.next()
 
 
 class Timestamps:
@@ -88,10 +91,10 @@ class Timestamps:
         self._known = ("", "")
 
     def render(self, nanoseconds: int) -> str:
-        digits = str(nanoseconds).zfill(10)
+        digits = str(nanoseconds)
         second = digits[:-9]
         known, prefix = self._known
         if second != known:
-            prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second)))
+            prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second or 0)))
             self._known = (second, prefix)
-        return f"{prefix}{digits[-9:]}Z"
+        return f"{prefix}{digits[-9:]:0>9}Z"

@@ -61,10 +61,15 @@ class Backlog(Generic[Payload]):
     """A queue bounded in bytes, whose overflow costs the oldest of the least severe. Not thread-safe.
 
     What is `KEPT` costs all others before it costs itself, and then the newest: what was promised stays.
+
+    Args:
+        limit: Bytes that may wait.
+        gave_up: Called with each payload that the overflow costs.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, gave_up: Callable[[Payload], None] | None = None) -> None:
         self._limit = limit
+        self._gave_up = gave_up
         self._queues: list[deque[Held[Payload]]] = [deque() for _ in (*_SEVERITIES, KEPT)]
         self._count = 0
         self._next = 0
@@ -75,6 +80,11 @@ class Backlog(Generic[Payload]):
     def __len__(self) -> int:
         """How many wait."""
         return self._count
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is room for what another process has left."""
+        return self.bytes < self._limit // 2
 
     def add(self, payload: Payload, length: int, severity: str) -> bool:
         """Queue one; False when it is `KEPT` and there is no room left that others could give up."""
@@ -136,6 +146,8 @@ class Backlog(Generic[Payload]):
                 self._forget(held)
                 self._count -= 1
                 self.dropped[held.severity] += 1
+                if self._gave_up is not None:
+                    self._gave_up(held.payload)
 
 
 class Spill:

@@ -66,6 +66,16 @@ class Guard(Protocol):
         """Forget everything; how many counts were forgotten with it."""
 
 
+class Late(Protocol):
+    """Notes what it will count later, all at once: one by one it would cost several times as much."""
+
+    def count(self) -> None:
+        """Count what was noted; called under the store's lock before anything is read."""
+
+    def forget(self) -> None:
+        """Begin anew in a child: what was noted has been counted, and thrown away with all counts of the parent."""
+
+
 class Store:
     """All series of one process. None is ever removed, but for those that a guard retires."""
 
@@ -77,6 +87,7 @@ class Store:
         self.dropped_before_fork = 0.0
         #: Guards of open labels, by job and metric.
         self.guards: dict[tuple[str, str], Guard] = {}
+        self.late: list[Late] = []
         #: Route templates that exist. Their series are never folded.
         self.routes: set[str] = set()
         self._labels: Labels | None = None
@@ -100,6 +111,7 @@ class Store:
     @property
     def series(self) -> list[Series]:
         """All living series, oldest first."""
+        self.count_late()
         return list(self._series.values())
 
     def cell(self, job: str, metric: Metric, values: tuple[str, ...]) -> Cell:
@@ -144,10 +156,17 @@ class Store:
         no cell is ever torn.
         """
         self.settle()
+        self.count_late()
         with self.lock:
             listed = [*self._series.values(), *self._retired]
             self._retired = []
         yield from self._copies(listed)
+
+    def count_late(self) -> None:
+        """Count what was only noted so far."""
+        for one in self.late:
+            with self.lock:
+                one.count()
 
     def settle(self) -> None:
         """Let the guards of open labels decide what is told apart from here on."""
@@ -172,6 +191,7 @@ class Store:
     def reset_after_fork(self) -> None:
         """A child counts from zero: what the parent counted, the parent exports (or drops and tells)."""
         self.lock = threading.RLock()
+        self.count_late()
         for guard in self.guards.values():
             self.dropped_before_fork += guard.reset()
         for series in self._series.values():
@@ -180,6 +200,8 @@ class Store:
             series.state = series.exemplar = None
         self._series = {key: series for key, series in self._series.items() if not series.open}
         self._retired = []
+        for one in self.late:
+            one.forget()
 
 
 def empty_cell(metric: Metric) -> Cell:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from .connection import Connection, connect, encoding
 from .export import Exporter, Report
-from .own import OWN, OwnFigures
+from .own import OWN, PROCESS, OwnFigures
 from .refusals import Refused
 from .slot import Slot, claim
 from .target import Target
@@ -157,6 +157,7 @@ class ExportLoop:
         """The final write keeps the API's own gap; what is refused is tried once more before the platform kills us."""
         stopped = pace.stopped if pace.stopped is not None else self._clock.monotonic()
         second_try = stopped + SECOND_TRY_SECONDS
+        told = False
         if (self._pending() or not pace.over) and self._connected():
             now = self._clock.monotonic()
             self._rest(pace, min(second_try, now + self.seconds_until_allowed()))
@@ -164,11 +165,12 @@ class ExportLoop:
             if report is not None and report.aborted is not None and self._found.platform == "other":
                 # Nobody kills us here, and somebody waits for their prompt.
                 second_try = min(second_try, self._clock.monotonic() + 1.0)
-            pace.rest(second_try, unless=lambda: pace.over and not self._pending())
-            if self._pending():
+            told = report is not None and report.complete
+            pace.rest(second_try, unless=lambda: pace.over and not self._pending(told=told))
+            if self._pending(told=told):
                 self._rest(pace, second_try)
                 self._export(timeout=_SECOND_LAST_CALL_SECONDS, last=True, history=False)
-        if lost := self._pending():
+        if lost := self._pending(told=told):
             names = sorted({series.metric.name for series in lost})
             more = {"more": len(names) - _MOST_NAMES} if len(names) > _MOST_NAMES else {}
             self.teller.lost(f"{len(lost)} series", metrics=names[:_MOST_NAMES], **more)
@@ -177,12 +179,21 @@ class ExportLoop:
     def _rest(pace: "Pace", until: float) -> None:
         pace.rest(until, unless=lambda: False)
 
-    def _pending(self) -> "list[Series]":
+    def _pending(self, *, told: bool = False) -> "list[Series]":
+        """What has changed since it was written.
+
+        Args:
+            told: The final write is done: what the process itself does until it is gone is not written once more.
+        """
         if self._exporter is not None:
             pending = self._exporter.pending()
         else:
             pending = [series for series, cell in self._store.peek() if any(cell)]
-        return [series for series in pending if series.metric.name not in OWN]
+        return [
+            series
+            for series in pending
+            if series.metric.name not in OWN and not (told and series.metric.recorded_by in PROCESS)
+        ]
 
     def _export(self, *, timeout: float = _CALL_SECONDS, last: bool = False, history: bool = True) -> Report | None:
         """One export; None where there is no way to the back end."""

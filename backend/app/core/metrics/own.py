@@ -27,6 +27,8 @@ OWN: Final = frozenset(
     }
 )
 _NANOS: Final = 1e9
+#: Files that record what a process does as long as it lives: its time, its memory, how late its loop is.
+PROCESS: Final = frozenset({"core/metrics/sources/linux.py", "core/metrics/sources/process.py"})
 
 
 class Follower:

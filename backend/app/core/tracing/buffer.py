@@ -4,7 +4,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ..spool.writer import Ticket
 
 #: What a span holds beside the texts in it.
 _SPAN_BYTES: Final = 600
@@ -21,6 +24,8 @@ class Waiting:
     size: int
     #: Whether they are of a request that failed.
     error: bool
+    #: Where they are on disk, with a spool.
+    ticket: "Ticket | None" = None
 
 
 def size_of(span: Any) -> int:
@@ -46,11 +51,15 @@ class Buffer:
     Args:
         limit: Bytes that may wait, as `size_of` counts them.
         dropped: Called with a reason and a number of spans.
+        settled: Called with the ticket of what is sent, or lost.
     """
 
-    def __init__(self, limit: int, dropped: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, limit: int, dropped: Callable[[str, int], None], settled: "Callable[[Ticket], None] | None" = None
+    ) -> None:
         self._limit = limit
         self._dropped = dropped
+        self._settled = settled
         # Reentrant: garbage collection may end a span anywhere, also between two lines that hold the lock.
         self._lock = threading.RLock()
         self._errors: deque[Waiting] = deque()
@@ -66,6 +75,11 @@ class Buffer:
             self.used += size
             return True
 
+    @property
+    def has_room(self) -> bool:
+        """Whether there is room for what another process has left."""
+        return self.used < self._limit // 2
+
     def give_back(self, size: int) -> None:
         with self._lock:
             self.used -= size
@@ -74,6 +88,7 @@ class Buffer:
         with self._lock:
             if not self._make_room(waiting.size, error=waiting.error):
                 self._dropped("overflow", waiting.count)
+                self._settle(waiting)
                 return
             (self._errors if waiting.error else self._others).append(waiting)
             self.used += waiting.size
@@ -102,6 +117,8 @@ class Buffer:
         """These are sent, or lost."""
         with self._lock:
             self.used -= sum(one.size for one in taken)
+        for one in taken:
+            self._settle(one)
 
     def put_back(self, taken: list[Waiting]) -> None:
         """These could not be sent yet."""
@@ -112,10 +129,10 @@ class Buffer:
             self._make_room(0, error=True)
 
     def clear(self) -> int:
-        """Forget everything; how many spans that were."""
+        """Forget everything, but for what is on disk; how many spans that were."""
         with self._lock:
             count = self.count
-            self.done([*self._errors, *self._others])
+            self.used -= sum(one.size for one in (*self._errors, *self._others))
             self._errors.clear()
             self._others.clear()
             self.count = 0
@@ -137,4 +154,9 @@ class Buffer:
             self.used -= oldest.size
             self.count -= oldest.count
             self._dropped("overflow", oldest.count)
+            self._settle(oldest)
         return True
+
+    def _settle(self, waiting: Waiting) -> None:
+        if waiting.ticket is not None and self._settled is not None:
+            self._settled(waiting.ticket)

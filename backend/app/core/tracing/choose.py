@@ -1,8 +1,8 @@
 """Whether this app traces: asked for, somewhere to send spans to, and the package for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import guard
 
@@ -34,11 +34,26 @@ def choose(
     *,
     excluded: Callable[[str], bool],
     located: Callable[[float], object],
+    telemetry: Mapping[str, Any],
 ) -> "Traces | None":
-    """Tracing of an app; None where it does not trace. Log entries carry the ids of the caller's trace all the same."""
-    if not settings.enable_tracing:
+    """Tracing of an app; None where it does not trace. Log entries carry the ids of the caller's trace all the same.
+
+    Args:
+        settings: `server_span` as it was set; where it was not, `telemetry` decides.
+        identity: See `Traces`, as for all that follow.
+        redaction: As above.
+        metrics: As above.
+        clock: As above.
+        excluded: As above.
+        located: As above.
+        telemetry: What `FastAPI(telemetry=...)` was given. FastAPI makes the SERVER spans where it asks for them.
+    """
+    asked = bool(telemetry.get("tracing")) and "server_span" not in settings.model_fields_set
+    if asked:
+        settings = settings.model_copy(update={"server_span": "native"})
+    if not settings.enable_tracing and not asked:
         return None
-    exports = settings.traces_backend != "none" and _has_destination(settings, identity())
+    exports = settings.enable_tracing and settings.traces_backend != "none" and _has_destination(settings, identity())
     learns = settings.server_span != "ours"
     if not exports and not learns:
         return None
@@ -50,7 +65,17 @@ def choose(
         return None
     from .traces import Traces  # noqa: PLC0415  # loads OpenTelemetry's API
 
-    return Traces(settings, identity, redaction, metrics, clock, excluded=excluded, located=located, exports=exports)
+    return Traces(
+        settings,
+        identity,
+        redaction,
+        metrics,
+        clock,
+        excluded=excluded,
+        located=located,
+        exports=exports,
+        telemetry=telemetry,
+    )
 
 
 def _has_destination(settings: "Settings", identity: "Identity") -> bool:

@@ -5,7 +5,9 @@ docs.cloud.google.com/stackdriver/quotas.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from ..metrics import wire
 from ..redaction import Redaction
@@ -28,6 +30,37 @@ _AS_THEY_ARE: Final = frozenset(
 )
 
 
+class Encoded(NamedTuple):
+    """A span that is encoded already, for the spool or from it, with what its request says of it."""
+
+    resource: Mapping[str, str]
+    scope: tuple[str, str]
+    body: bytes
+
+
+def pack(spans: Sequence[Encoded], *, error: bool) -> bytes:
+    """The spans of one request for the spool; they have one resource."""
+    heads = [[*one.scope, len(one.body)] for one in spans]
+    head = {"resource": dict(spans[0].resource) if spans else {}, "spans": heads, "error": error}
+    return orjson.dumps(head) + b"\n" + b"".join(one.body for one in spans)
+
+
+def unpack(record: bytes) -> tuple[list[Encoded], bool]:
+    """What was packed: the spans, and whether their request failed.
+
+    Raises:
+        ValueError: It was not.
+        KeyError: As above.
+    """
+    line, _, bodies = record.partition(b"\n")
+    head = orjson.loads(line)
+    spans, at = [], 0
+    for name, version, length in head["spans"]:
+        spans.append(Encoded(head["resource"], (name, version), bodies[at : at + length]))
+        at += length
+    return spans, head["error"]
+
+
 class Encoding:
     """OTLP for one policy.
 
@@ -39,17 +72,17 @@ class Encoding:
         self._redaction = redaction
 
     def request(self, resource: Mapping[str, str], spans: Iterable[Any]) -> bytes:
-        """A request of spans in the shape of the SDK's `ReadableSpan`."""
-        scopes: dict[tuple[str, str], list[bytes]] = {}
+        """A request of spans in the shape of the SDK's `ReadableSpan`, or encoded ones with resources of their own."""
+        groups: dict[tuple[tuple[str, str], ...], list[Encoded]] = {}
         for span in spans:
-            scope = span.instrumentation_scope
-            key = (scope.name, scope.version or "") if scope is not None else ("", "")
-            scopes.setdefault(key, []).append(wire.message(2, self.span(span)))
-        body = wire.message(1, b"".join(_pair(1, key, _text(value)) for key, value in resource.items()))
-        for (name, version), encoded in scopes.items():
-            named = wire.text(1, name) + (wire.text(2, version) if version else b"")
-            body += wire.message(2, wire.message(1, named) + b"".join(encoded))
-        return wire.message(1, body)
+            one = span if isinstance(span, Encoded) else self.encoded(resource, span)
+            groups.setdefault(tuple(one.resource.items()), []).append(one)
+        return b"".join(_of_one_resource(group[0].resource, group) for group in groups.values())
+
+    def encoded(self, resource: Mapping[str, str], span: Any) -> Encoded:
+        scope = span.instrumentation_scope
+        key = (scope.name, scope.version or "") if scope is not None else ("", "")
+        return Encoded(resource, key, self.span(span))
 
     def span(self, span: Any) -> bytes:
         context, parent = span.context, span.parent
@@ -102,6 +135,17 @@ class Encoding:
         if key in _URLS:
             return policy.url(value)
         return policy.value(value, key)
+
+
+def _of_one_resource(resource: Mapping[str, str], spans: Iterable[Encoded]) -> bytes:
+    scopes: dict[tuple[str, str], list[bytes]] = {}
+    for span in spans:
+        scopes.setdefault(span.scope, []).append(wire.message(2, span.body))
+    body = wire.message(1, b"".join(_pair(1, key, _text(value)) for key, value in resource.items()))
+    for (name, version), encoded in scopes.items():
+        named = wire.text(1, name) + (wire.text(2, version) if version else b"")
+        body += wire.message(2, wire.message(1, named) + b"".join(encoded))
+    return wire.message(1, body)
 
 
 def _pair(field: int, key: str, value: bytes) -> bytes:

@@ -20,6 +20,7 @@ from .buffer import Buffer, Waiting
 if TYPE_CHECKING:
     from ..clock import Clock
     from ..metrics.refusals import Refused
+    from ..spool.writer import Spool
 
 #: Spans of one request to the back end, and its bytes as `size_of` counts them.
 BATCH: Final = 512
@@ -30,6 +31,7 @@ _CALL_SECONDS: Final = 5.0
 _LEAST_CALL_SECONDS: Final = 0.2
 _LONGEST_BACKOFF: Final = 30.0
 _LOCATE_SECONDS: Final = 5.0
+_SPOOL_SECONDS: Final = 1.0
 _NO_CREDENTIALS: Final = "UNAUTHENTICATED"
 # What is wrong with the spans themselves would be wrong the next time (opentelemetry.io/docs/specs/otlp/#failures); the
 # service's permissions may be mended while we wait.
@@ -56,6 +58,7 @@ class Exporter:
         clock: Deadlines.
         tells_credentials: Whether to say that there are none; where metrics are exported too, they say it.
         survives_fork: Whether a child may connect although its parent had.
+        spool: Holds on disk what its owner secures there before it is put; closed with this.
         interval: Seconds in which more spans may join a request to the back end; the first wait after a failure.
     """
 
@@ -71,6 +74,7 @@ class Exporter:
         clock: "Clock",
         tells_credentials: bool = True,
         survives_fork: bool = False,
+        spool: "Spool | None" = None,
         interval: float = _INTERVAL,
     ) -> None:
         self._buffer = buffer
@@ -82,6 +86,7 @@ class Exporter:
         self._clock = clock
         self._tells_credentials = tells_credentials
         self._survives_fork = survives_fork
+        self._spool = spool
         self._interval = self._pause = interval
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -159,7 +164,11 @@ class Exporter:
         self._deadline = self._clock.monotonic() + timeout
         self.hurry()
         thread.join(timeout + _LEAST_CALL_SECONDS)
-        if lost := self._buffer.clear() + self._busy:
+        lost = self._buffer.clear() + self._busy
+        if self._spool is not None:
+            self._spool.close(_SPOOL_SECONDS)
+            lost = max(0, lost - self._spool.live)
+        if lost:
             self._dropped("undelivered", lost)
             farewell.lost("traces", f"{lost} spans")
 

@@ -55,9 +55,13 @@ class RequestSampler(Sampler):
         links: Sequence[trace.Link] | None = None,  # noqa: ARG002  # as above
         trace_state: trace.TraceState | None = None,  # noqa: ARG002  # as above
     ) -> SamplingResult:
-        parent = get_current_span(parent_context).get_span_context()
-        decision = self._decide(parent, f"{trace_id:032x}")
-        return SamplingResult(decision, attributes, parent.trace_state if parent.is_valid else None)
+        try:
+            parent = get_current_span(parent_context).get_span_context()
+            decision = self._decide(parent, f"{trace_id:032x}")
+            return SamplingResult(decision, attributes, parent.trace_state if parent.is_valid else None)
+        except Exception as error:  # noqa: BLE001  # whoever begins a span is within the service
+            guard.caught("span", error)
+            return SamplingResult(Decision.DROP)
 
     @staticmethod
     def _decide(parent: SpanContext, trace_id: str) -> Decision:
@@ -80,9 +84,12 @@ class RequestIds(IdGenerator):
     """A trace that begins within a request is the request's."""
 
     def generate_trace_id(self) -> int:
-        request = _request_span()
-        if request is not None and not request.left:
-            return int(request.ids[0], 16)
+        try:
+            request = _request_span()
+            if request is not None and not request.left:
+                return int(request.ids[0], 16)
+        except Exception as error:  # noqa: BLE001  # as above
+            guard.caught("span", error)
         return random.getrandbits(128) or 1  # an id, not a secret
 
     def generate_span_id(self) -> int:
@@ -158,24 +165,32 @@ _joined: list[Any] = []
 
 
 def install(traces: "Traces") -> None:
-    """Let instrumentations find us: as the global provider, or through the one that the service has set."""
+    """Let instrumentations find us: as the global provider, or through those that the service has set."""
     with _lock:
+        if traces.native_provider is not None:
+            _listen(traces.native_provider)
         provider = trace.get_tracer_provider()
-        if provider in _joined:
-            return
-        if isinstance(provider, trace.ProxyTracerProvider):
-            if not traces.exports:
-                return
+        if not isinstance(provider, trace.ProxyTracerProvider):
+            _listen(provider)
+        elif traces.exports:
             provider = Provider(Resource(traces.resource))
             trace.set_tracer_provider(provider)
-        elif hasattr(provider, "add_span_processor"):
-            provider.add_span_processor(Collector())
-        else:
-            guard.warn(
-                "fastapi-cloudops: the service's tracer provider takes no span processors; its spans are not ours",
-                provider=type(provider).__qualname__,
-            )
-        _joined.append(provider)
+            _joined.append(provider)
+            _listen(trace.get_tracer_provider())  # another thread may have been first
+
+
+def _listen(provider: Any) -> None:
+    """Learn of the spans of a provider that is not ours; once."""
+    if provider in _joined:
+        return
+    if hasattr(provider, "add_span_processor"):
+        provider.add_span_processor(Collector())
+    else:
+        guard.warn(
+            "fastapi-cloudops: the service's tracer provider takes no span processors; its spans are not ours",
+            provider=type(provider).__qualname__,
+        )
+    _joined.append(provider)
 
 
 def readable(finished: Finished, resource: dict[str, str], version: str) -> ReadableSpan:

@@ -23,14 +23,14 @@ class ByRoute:
         self._patterns = dict(patterns)
         # Templates are a closed set, so this does not grow with what clients ask for.
         self._known = {"": default}
-        self._default = default
+        self.default = default
         self.constant = not patterns
 
     def of(self, template: str) -> float:
         found = self._known.get(template)
         if found is None:
             matches = (value for pattern, value in self._patterns.items() if fnmatchcase(template, pattern))
-            found = self._known[template] = next(matches, self._default)
+            found = self._known[template] = next(matches, self.default)
         return found
 
 

@@ -7,9 +7,11 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel
 
 from .. import guard
 from ..context import RequestContext
@@ -19,12 +21,13 @@ from ..redaction import Redaction
 from ..termination import on_sigterm
 from . import state
 from .buffer import Buffer, Waiting
-from .encoding import Encoding
+from .encoding import Encoded, Encoding
 from .exporter import Connection, Exporter
 from .record import FAILED, Finished, of_connection, of_job, of_request
 from .request_span import RequestSpan
 from .resource import labels, resource
 from .sampling import Reason, Sampling, below
+from .secured import Secured, spooled
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 _ERROR: Final = 40  # the level's number
 #: Seconds in which what waits is sent at the end of the process.
 FLUSH_SECONDS: Final = 3.0
+_PREPARE_SECONDS: Final = 5.0
 _GRPC: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _HTTP: Final = "/v1/traces"
 
@@ -53,6 +57,7 @@ class Traces:
         excluded: Whether a route's template is left out while it answers well.
         located: Waits some seconds until it is known where this process runs.
         exports: Whether spans are sent; otherwise this only learns who makes them.
+        telemetry: What `FastAPI(telemetry=...)` was given.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Traces:
         excluded: Callable[[str], bool],
         located: Callable[[float], object],
         exports: bool = True,
+        telemetry: Mapping[str, Any] | None = None,
     ) -> None:
         self.exports = exports
         self.lock = threading.RLock()
@@ -83,16 +89,21 @@ class Traces:
         self.learns = self._mode != "ours"
         #: Whether FastAPI's own telemetry stays off.
         self.without_native = self._mode != "native"
+        telemetry = telemetry or {}
+        #: Makes FastAPI's own spans; None: OpenTelemetry's global provider does.
+        self.native_provider = None if self.without_native else telemetry.get("tracer_provider")
         self._identity = identity
         self._redaction = redaction
         self._metrics = metrics
         self._excluded = excluded
         self._limit = settings.trace_buffer_bytes
-        self.buffer = Buffer(self._limit, self.dropped)
+        spool = spooled(settings)
+        self.buffer = Buffer(self._limit, self.dropped, spool.done if spool is not None else None)
         self._described: tuple[Identity, dict[str, str], dict[str, str]] | None = None
         self._endpoint, self._emulator = settings.otlp_traces_endpoint, settings.cloudops_emulator_host
         self._encoding = Encoding(redaction)
         self._clock = clock
+        self._located = located
         self._exporter = Exporter(
             self.buffer,
             prepare=self._prepare,
@@ -103,10 +114,15 @@ class Traces:
             clock=clock,
             tells_credentials=not (settings.enable_metrics and settings.metrics_backend != "none"),
             survives_fork=self._endpoint.startswith("http"),
+            spool=spool,
+        )
+        self._secure = (
+            None if spool is None else Secured(spool, self._encode_each, self._exporter.put, self.buffer, self.dropped)
         )
         #: Set once instrumentations find a provider.
         self.ready = threading.Event()
-        self._told_missing = False
+        # FastAPI makes no span of what its user excludes.
+        self._told_missing = telemetry.get("exclude") is not None
         self._undo_sigterm: Callable[[], None] = _nothing
         _all.add(self)
 
@@ -115,8 +131,9 @@ class Traces:
     def begin(self, context: "Observed") -> RequestSpan:
         """A request begins; to be called within its own context, and followed by the span's `leave`."""
         span = context.span = RequestSpan(self, context)
-        if not span.adopt() and not self.learns:
-            span.attach()
+        within = otel.get_current()
+        if not (within and span.adopt(within)) and not self.learns:  # most begin within nothing
+            span.attach(within)
         return span
 
     def sampled(self, observed: "Observed", trace_id: str, flag: bool | None) -> bool:
@@ -138,18 +155,19 @@ class Traces:
     def finish(self, exchange: "Exchange", error: BaseException | None) -> None:
         """A request is over: keep its spans, or not. Never raises: its entries are still to be written."""
         try:
-            self._finish(exchange, error)
+            span = exchange.span
+            if span is None:
+                return
+            failed = exchange.outcome in FAILED or exchange.worst >= _ERROR or span.failed
+            reason = self._reason(exchange, failed=failed)
+            if reason is not None and self.exports:
+                self._keep(exchange, span, error, reason, failed=failed)
         except Exception as failure:  # noqa: BLE001  # telemetry never reaches the request
             guard.caught("span", failure)
 
-    def _finish(self, exchange: "Exchange", error: BaseException | None) -> None:
-        span = exchange.span
-        if span is None:
-            return
-        failed = exchange.outcome in FAILED or exchange.worst >= _ERROR or span.failed
-        reason = self._reason(exchange, failed=failed)
-        if reason is None or not self.exports:
-            return
+    def _keep(
+        self, exchange: "Exchange", span: RequestSpan, error: BaseException | None, reason: Reason, *, failed: bool
+    ) -> None:
         span.promote()
         finished = None
         if not span.learnt:
@@ -184,7 +202,7 @@ class Traces:
         rules = self.rules
         slow = False
         if may_be_slow:
-            slowest = rules.slow.of("" if rules.slow.constant else observed.template)
+            slowest = rules.slow.default if rules.slow.constant else rules.slow.of(observed.template)
             slow = observed.ended - observed.started >= slowest
         if ids[2]:
             if failed or slow:
@@ -231,7 +249,8 @@ class Traces:
 
     def export(self, waiting: Waiting) -> None:
         if self.exports and waiting.count:
-            self._exporter.put(waiting)
+            secure = None if self._exporter.forked else self._secure
+            self._exporter.put(waiting if secure is None else secure(waiting))
 
     def dropped(self, reason: str, count: int) -> None:
         self._metrics.counter("cloudops_dropped_total", {"signal": "traces", "reason": reason}).add(count)
@@ -244,7 +263,10 @@ class Traces:
     def start(self) -> None:
         """Start the thread: it loads the SDK, and gives instrumentations a provider. Does not wait for it."""
         state.joined(self)
+        self._listen()
         self._exporter.start()
+        if self._secure is not None and self.exports and not self._exporter.forked:
+            self._secure.start()
         self._undo_sigterm = on_sigterm(self._exporter.about_to_stop)
         atexit.register(self.close)
 
@@ -278,6 +300,24 @@ class Traces:
             self._described = identity, resource(identity), labels(identity, _VERSION)
         return self._described[1:]
 
+    def _listen(self) -> None:
+        """Where others make SERVER spans with a provider that is there already, know of them from the first request on.
+
+        The service has loaded the SDK for it.
+        """
+        if not self.learns:
+            return
+        try:
+            from opentelemetry import trace  # noqa: PLC0415  # only for those who ask
+
+            if self.native_provider is None and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+                return
+            from . import provider  # noqa: PLC0415  # the SDK is slow to load
+
+            provider.install(self)
+        except Exception as error:  # noqa: BLE001  # telemetry never reaches the service
+            guard.caught("spans of others", error)
+
     def _prepare(self) -> None:
         try:
             from . import provider  # noqa: PLC0415  # the SDK is slow to load
@@ -290,6 +330,13 @@ class Traces:
     def _encode(self, spans: Iterable[Any]) -> bytes:
         return self._encoding.request(self._describe()[0], spans)
 
+    def _encode_each(self, spans: Iterable[Any]) -> list[Encoded]:
+        """For the spool, in its thread."""
+        self.ready.wait(_PREPARE_SECONDS)
+        self._located(_PREPARE_SECONDS)
+        described = self.resource
+        return [self._encoding.encoded(described, span) for span in spans]
+
     def _connect(self) -> Connection:
         from ..metrics.otlp_transport import connect_otlp  # noqa: PLC0415  # gRPC is slow to load
 
@@ -298,7 +345,7 @@ class Traces:
         return connect_otlp(self._endpoint, self._emulator, method=_GRPC, path=_HTTP)
 
     def _tell_if_missing(self) -> None:
-        if self.learns and not self._told_missing:
+        if self.learns and self.ready.is_set() and not self._told_missing:
             self._told_missing = True
             guard.warn(
                 f"fastapi-cloudops: SERVER_SPAN={self._mode}, but nothing made a SERVER span for a request; ours is"

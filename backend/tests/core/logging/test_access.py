@@ -33,6 +33,10 @@ def _app() -> FastAPI:
     return app
 
 
+#: On a busy machine even nothing in the background takes a while that is told.
+MEASURED = {"time_to_first_byte", "background_seconds"}
+
+
 def _stable(entry):
     """An entry without what differs from run to run."""
     text = json.loads(json.dumps(entry))
@@ -41,7 +45,8 @@ def _stable(entry):
         lines = text["stack_trace"].splitlines()
         text["stack_trace"] = [lines[0], lines[-1]]
     text["logging.googleapis.com/insertId"] = "I"
-    text.pop("time_to_first_byte", None)
+    for name in MEASURED:
+        text.pop(name, None)
     text["logging.googleapis.com/spanId"] = "S"
     text["logging.googleapis.com/labels"]["instance"] = "I"
     text.get("httpRequest", {}).update(latency="L")
@@ -75,7 +80,7 @@ async def test_a_log_call_inside_of_a_request():
 async def test_the_access_entry_and_a_log_call_share_their_keys():
     call, access = await _entries("/items/7")
     own = {"amount", "logging.googleapis.com/sourceLocation"}
-    assert set(call) - own == set(access) - {"httpRequest", "outcome", "time_to_first_byte"}
+    assert set(call) - own == set(access) - {"httpRequest", "outcome", *MEASURED}
     shared = {name for name in call if name in access} - {
         "time",
         "message",

@@ -103,6 +103,9 @@ class Hands:
     def monotonic(self) -> float:
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
 
 class Desk:
     """A loop in the test's own thread, with its connections."""
@@ -130,6 +133,32 @@ class Desk:
     def turn(self) -> None:
         self.clock.now += 60
         self.loop._turn(self.pace)
+
+
+def test_what_the_process_itself_does_after_the_final_write_is_neither_written_again_nor_lost(store, counter, capsys):
+    desk = Desk(store)
+    cpu = MetricsClient(store).counter("process_cpu_seconds_total")
+    desk.loop._refresh = cpu.add  # as the process does with each export
+    counter.add(3)
+    cpu.add(1)
+    desk.turn()
+    [connection] = desk.connections
+    desk.pace._sleep = desk.clock.sleep  # type: ignore[method-assign]  # nothing wakes it here
+    counter.add(1)
+    desk.clock.now += 2
+    desk.pace.stop(over=True)
+    before = len(connection.requests)
+    final = connection.write
+    lag = MetricsClient(store).histogram("event_loop_lag_seconds")
+
+    def late(request: bytes, timeout: float) -> Refused | None:
+        lag.observe(0.2)  # the loop is not gone yet
+        return final(request, timeout)
+
+    connection.write = late  # type: ignore[method-assign]  # as above
+    desk.loop._finish(desk.pace)
+    assert len(connection.requests) == before + 1
+    assert "telemetry was lost" not in capsys.readouterr().err
 
 
 def test_a_broken_connection_is_made_anew_and_the_request_sent_again(store, counter):
@@ -258,7 +287,7 @@ def test_costs_are_the_rate_times_the_price(store, counter):
 
 def _terminated(tmp_path: Path, gap: float) -> tuple[StrictBackend, str, float]:
     """A service that exported a moment before SIGTERM and was used since, beneath a back end with this gap."""
-    backend = StrictBackend(gap=gap)
+    backend = StrictBackend(gap=5.0)  # the service's own gap, until it has exported
     with serving(backend) as address:
         environment = {
             "TEST_EXPORT_INTERVAL": "10",
@@ -270,6 +299,7 @@ def _terminated(tmp_path: Path, gap: float) -> tuple[StrictBackend, str, float]:
             client.get("/items/1")
             endpoint = "/items/{item_id}"
             wait_until(lambda: backend.total("http_request_total", endpoint=endpoint) == 1, 40, "the first export")
+            backend.gap = gap
             for number in range(20):
                 client.get(f"/items/{number}")
             began = time.monotonic()

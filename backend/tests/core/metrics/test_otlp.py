@@ -154,7 +154,7 @@ def test_the_emulator_maps_it_to_the_series_of_the_other_way(wire):
 
 
 @contextmanager
-def _http(answer: bytes, status: int = 200, **headers: str) -> Iterator[tuple[str, list[Any]]]:
+def _http(answer: bytes | bytearray, status: int = 200, **headers: str) -> Iterator[tuple[str, list[Any]]]:
     seen: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -266,7 +266,8 @@ def test_points_that_a_collector_rejects_are_counted():
     answer.partial_success.error_message = "no"
     store = Store()
     counter = MetricsClient(store).counter("cloudops_internal_errors_total")
-    with _http(answer.SerializeToString()) as (url, seen):
+    body = bytearray(answer.SerializeToString())
+    with _http(body) as (url, seen):
         settings = Settings.load(
             service_name="items", google_cloud_project="shop", metrics_backend="otlp", otlp_metrics_endpoint=url
         )
@@ -276,6 +277,7 @@ def test_points_that_a_collector_rejects_are_counted():
         refused = MetricsClient(store).counter("cloudops_dropped_total", {"signal": "metrics", "reason": "refused"})
         assert refused is not None
         wait_until(lambda: len(seen) >= 3, 20, "three exports")
+        body.clear()  # it takes all from now on, so that the end waits for nothing
         worker.stop()
     [series] = [one for one in store.series if one.values[:1] == ("refused",)]
     assert series.cell[0] >= 1

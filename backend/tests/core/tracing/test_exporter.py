@@ -2,19 +2,14 @@
 
 import gc
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
@@ -25,14 +20,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from app.core.clock import SystemClock
 from app.core.metrics.refusals import Refused
+from app.core.termination import termination
 from app.core.tracing.buffer import Buffer, Waiting
 from app.core.tracing.exporter import Exporter
 from app.core.tracing.request_span import RequestSpan
 from support.emulator import RunningEmulator, running_emulator
 from support.provenance import known_from, our_choice
-from support.servers import TESTS, serving
 from support.service import observed
-from support.tracing import SECONDS, Traced, roots, spans_of, trace_id_of, traced
+from support.tracing import SECONDS, Traced, spans_of, trace_id_of, traced
 from support.waiting import wait_until
 
 EXPORT = "opentelemetry.proto.collector.trace.v1.TraceService.Export"
@@ -121,6 +116,13 @@ async def test_an_app_that_is_started_again_sends_again(emulator):
         assert len(spans_of(emulator, first)) == 1
         one.service.observability.start()
         assert [span.name for span in one.spans(await ask(one))] == ["GET /work"]
+
+
+async def test_what_has_ended_listens_to_no_signal_any_more(emulator):
+    before = termination._at_once
+    with traced(emulator, make_app()):
+        assert len(termination._at_once) > len(before)
+    assert termination._at_once == before
 
 
 async def test_two_apps_in_one_process_send_their_own_spans(emulator):
@@ -220,6 +222,7 @@ async def test_the_emulators_own_partial_success_is_read(emulator):
 async def test_an_outage_loses_nothing_that_there_is_room_for(emulator, faults):
     faults(kind="unavailable", count=2)
     with traced(emulator, make_app()) as one:
+        one.traces._exporter._interval = one.traces._exporter._pause = 0.2
         ids = [await ask(one) for _ in range(5)]
         wait_until(lambda: one.traces.sent == 5, seconds=30, what="the spans")
         assert all(len(spans_of(emulator, trace_id)) == 1 for trace_id in ids)
@@ -341,144 +344,3 @@ def test_a_span_that_cannot_be_made_costs_the_others_nothing(internal_failures):
     assert (made.sent, buffer.used) == (1, 0)
     assert [where for where, _ in internal_failures] == ["span"]
     internal_failures.clear()
-
-
-def _script(text: str, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", text],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{TESTS.parent}:{TESTS}",
-            "TMPDIR": str(tmp_path),
-            "ENABLE_METRICS": "false",
-            "TRACE_SAMPLE_RATE": "1",
-            **environment,
-        },
-    )
-
-
-_ASK = """
-import asyncio, os, sys, threading
-import httpx
-from fastapi import FastAPI
-from app.core import instrument
-
-app = FastAPI()
-
-@app.get("/work")
-async def work():
-    return None
-
-@app.get("/child")
-async def child():
-    return None
-
-def ask(path, trace_id):
-    async def run():
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            await client.get(path, headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"})
-    asyncio.run(run())
-"""
-
-
-def test_a_worker_that_is_forked_before_anything_started_sends_its_spans(emulator, tmp_path):
-    ids = ["4bf92f3577b34da6a3ce929d0e0e5101", "4bf92f3577b34da6a3ce929d0e0e5102"]
-    script = f"""{_ASK}
-telemetry = instrument(app)
-assert not [one for one in threading.enumerate() if one.name.startswith("fastapi-cloudops")]
-assert "opentelemetry.sdk.trace" not in sys.modules
-children = []
-for trace_id in {ids!r}:
-    child = os.fork()
-    if not child:
-        ask("/work", trace_id)
-        assert telemetry.traces.flush(20)
-        os._exit(0)
-    children.append(child)
-assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
-"""
-    done = _script(script, tmp_path, CLOUDOPS_EMULATOR_HOST=emulator.grpc)
-    assert done.returncode == 0, done.stderr
-    assert [[span.name for span in spans_of(emulator, trace_id)] for trace_id in ids] == [["GET /work"]] * 2
-
-
-@pytest.mark.parametrize("wire", ["grpc", "http"])
-def test_a_child_of_a_process_that_has_exported_sends_over_http_and_tells_over_grpc(emulator, tmp_path, wire):
-    mother, child = (f"4bf92f3577b34da6a3ce929d0e0e52{number}{'1' if wire == 'grpc' else '2'}" for number in (1, 2))
-    script = f"""{_ASK}
-telemetry = instrument(app)
-ask("/work", "{mother}")
-assert telemetry.traces.flush(20)
-child = os.fork()
-if not child:
-    ask("/child", "{child}")
-    telemetry.traces.flush(20)
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
-telemetry.traces.close()
-"""
-    environment = {"CLOUDOPS_EMULATOR_HOST": emulator.grpc}
-    if wire == "http":
-        environment = {"OTLP_TRACES_ENDPOINT": emulator.http, "GOOGLE_CLOUD_PROJECT": "demo"}
-    done = _script(script, tmp_path, **environment)
-    assert done.returncode == 0, done.stderr
-    assert [span.name for span in spans_of(emulator, mother)] == ["GET /work"]
-    assert [span.name for span in spans_of(emulator, child)] == (["GET /child"] if wire == "http" else [])
-    assert ("after_fork" in done.stderr) is (wire == "grpc")
-
-
-def test_a_process_that_ends_without_a_lifespan_sends_what_it_has(emulator, tmp_path):
-    trace_id = "4bf92f3577b34da6a3ce929d0e0e5301"
-    done = _script(
-        f'{_ASK}\ninstrument(app)\nask("/work", "{trace_id}")', tmp_path, CLOUDOPS_EMULATOR_HOST=emulator.grpc
-    )
-    assert done.returncode == 0, done.stderr
-    assert [span.name for span in spans_of(emulator, trace_id)] == ["GET /work"]
-
-
-def test_a_provider_of_the_services_own_goes_on_as_it_is(emulator, tmp_path):
-    trace_id = "4bf92f3577b34da6a3ce929d0e0e5501"
-    script = f"""
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-theirs, provider = InMemorySpanExporter(), TracerProvider()
-provider.add_span_processor(SimpleSpanProcessor(theirs))
-trace.set_tracer_provider(provider)
-{_ASK}
-telemetry = instrument(app)
-
-@app.get("/traced")
-def traced():
-    trace.get_tracer("shop").start_span("look up").end()
-
-telemetry.traces.start()
-assert telemetry.traces.ready.wait(20)
-ask("/traced", "{trace_id}")
-assert trace.get_tracer_provider() is provider
-assert [span.name for span in theirs.get_finished_spans()] == ["look up"]
-"""
-    done = _script(script, tmp_path, CLOUDOPS_EMULATOR_HOST=emulator.grpc)
-    assert done.returncode == 0, done.stderr
-    [root] = roots(spans_of(emulator, trace_id))
-    assert root.tree() == {"GET /traced": ["look up"]}
-
-
-def test_sigterm_beneath_a_real_server_sends_every_span(emulator, tmp_path):
-    environment = {"CLOUDOPS_EMULATOR_HOST": emulator.grpc, "TRACE_SAMPLE_RATE": "1", "ENABLE_METRICS": "false"}
-    ids = [f"4bf92f3577b34da6a3ce929d0e{number:06x}" for number in range(0x540000, 0x540000 + 60)]
-    with serving(tmp_path, environment) as server:
-        with httpx.Client(base_url=server.url, timeout=SECONDS) as client:
-            for trace_id in ids:
-                headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
-                assert client.get("/items/7", headers=headers).status_code == 200
-        server.terminate()
-        assert "telemetry was lost" not in server.output.read_text()
-    assert [trace_id for trace_id in ids if len(spans_of(emulator, trace_id)) != 1] == []

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
+from opentelemetry import context as otel
 from opentelemetry import trace
 
-from app.core.tracing import span
+from app.core.tracing import provider, span
+from app.core.tracing.provider import RequestSampler
 from app.core.tracing.request_span import RequestSpan
 from app.core.tracing.traces import Traces
 from support.emulator import RunningEmulator, running_emulator
@@ -23,10 +25,9 @@ def emulator() -> Iterator[RunningEmulator]:
     ("owner", "name"),
     [
         (Traces, "begin"),
-        (Traces, "_finish"),
+        (Traces, "_keep"),
         (Traces, "_reason"),
         (Traces, "export"),
-        (RequestSpan, "adopt"),
         (RequestSpan, "attach"),
         (RequestSpan, "keep"),
         (RequestSpan, "leave"),
@@ -60,6 +61,29 @@ async def test_a_failure_of_tracing_stays_where_it_is(emulator, owner, name, mon
         assert one.service.access[-1]["httpRequest"]["status"] == 200
 
 
+@pytest.mark.parametrize(("owner", "name"), [(RequestSampler, "_decide"), (provider, "_request_span")])
+async def test_a_failure_of_ours_stays_out_of_the_spans_of_others(
+    emulator, owner, name, monkeypatch, internal_failures
+):
+    app = FastAPI()
+
+    @app.get("/work")
+    async def work() -> int:
+        with trace.get_tracer("shop").start_as_current_span("charge"):
+            return 42
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("planted")
+
+    with traced(emulator, app) as one:
+        monkeypatch.setattr(owner, name, broken)
+        async with one.client() as client:
+            assert (await client.get("/work")).json() == 42
+        assert len(one.service.access) == 1
+    assert {str(error) for _, error in internal_failures} == {"planted"}
+    internal_failures.clear()
+
+
 async def test_a_failure_of_a_span_stays_where_it_is(emulator, monkeypatch, internal_failures):
     with traced(emulator):
         monkeypatch.setattr(trace, "get_tracer", lambda _: None)
@@ -73,3 +97,25 @@ async def test_a_failure_of_a_span_stays_where_it_is(emulator, monkeypatch, inte
         assert list(charge()) == [42]
     assert len(internal_failures) == 2
     internal_failures.clear()
+
+
+async def test_a_failure_to_see_who_has_begun_the_trace_stays_where_it_is(emulator, monkeypatch, internal_failures):
+    app = FastAPI()
+
+    @app.get("/work")
+    async def work() -> int:
+        return 42
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("planted")
+
+    with traced(emulator, app) as one:
+        token = otel.attach(otel.set_value("somebody", "else"))
+        with monkeypatch.context() as patch:
+            patch.setattr(RequestSpan, "adopt", broken)
+            async with one.client() as client:
+                answer = await client.get("/work")
+        otel.detach(token)
+        assert (answer.status_code, answer.json()) == (200, 42)
+        assert {str(error) for _, error in internal_failures} == {"planted"}
+        internal_failures.clear()
