@@ -8,13 +8,19 @@ from pathlib import Path
 
 MODULE = Path(__file__).parents[2] / "terraform" / "monitoring"
 _TABLE = re.compile(r"<!-- (inputs|outputs) of (\S+) -->\n.*?<!-- end -->", re.DOTALL)
+# A variable whose type is `any` says the shape that it takes in a comment.
+_SHAPE = re.compile(r"((?:^  #.*\n)+)  type( +)= any$", re.MULTILINE)
 _ARGUMENT = re.compile(r"^  (\w+) += (.*?)(?=^  \w+ +=|^  validation \{|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def blocks(text: str, kind: str) -> dict[str, dict[str, str]]:
     """Name -> argument -> its HCL on one line."""
     found = re.findall(rf'^{kind} "(\w+)" {{\n(.*?)^}}', text, re.MULTILINE | re.DOTALL)
-    return {name: {key: _one_line(value) for key, value in _ARGUMENT.findall(body)} for name, body in found}
+    return {name: {key: _one_line(value) for key, value in _ARGUMENT.findall(_shaped(body))} for name, body in found}
+
+
+def _shaped(body: str) -> str:
+    return _SHAPE.sub(lambda match: f"  type = {re.sub(r'^  # ?', '', match[1], flags=re.MULTILINE).strip()}", body)
 
 
 def inputs(folder: str) -> str:

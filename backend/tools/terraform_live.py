@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-MODULES = (".", "project", "channels")
+MODULES = (".", "project", "channels", "queries")
 EXAMPLE = "minimal"
 # What `terraform plan -detailed-exitcode` answers when nothing would change.
 _NO_CHANGES = 0

@@ -6,6 +6,8 @@ locals {
     acceptedResponseStatusCodes      = ["statusClass", "statusValue"]
     aggregations                     = ["alignmentPeriod", "crossSeriesReducer", "groupByFields", "perSeriesAligner"]
     alertStrategy                    = ["autoClose", "notificationPrompts", "notificationRateLimit"]
+    availability                     = []
+    basicSli                         = ["availability", "latency", "location", "method", "version"]
     bucketOptions                    = ["explicitBuckets", "exponentialBuckets", "linearBuckets"]
     conditionAbsent                  = ["aggregations", "duration", "filter", "trigger"]
     conditionMatchedLog              = ["filter", "labelExtractors"]
@@ -21,25 +23,28 @@ locals {
     exponentialBuckets               = ["growthFactor", "numFiniteBuckets", "scale"]
     forecastOptions                  = ["forecastHorizon"]
     goodTotalRatio                   = ["badServiceFilter", "goodServiceFilter", "totalServiceFilter"]
-    goodTotalRatioThreshold          = ["performance", "threshold"]
+    goodTotalRatioThreshold          = ["basicSliPerformance", "performance", "threshold"]
     httpCheck                        = ["acceptedResponseStatusCodes", "body", "contentType", "customContentType", "headers", "maskHeaders", "path", "pingConfig", "port", "requestMethod", "serviceAgentAuthentication", "useSsl", "validateSsl"]
     jsonPathMatcher                  = ["jsonMatcher", "jsonPath"]
     labels                           = ["description", "key", "valueType"]
+    latency                          = ["threshold"]
     linearBuckets                    = ["numFiniteBuckets", "offset", "width"]
     links                            = ["displayName", "url"]
     logMetric                        = ["bucketName", "bucketOptions", "description", "disabled", "filter", "labelExtractors", "metricDescriptor", "name", "valueExtractor"]
+    loggingQuery                     = ["filter", "summaryFieldEnd", "summaryFieldStart", "summaryFields"]
     metricDescriptor                 = ["displayName", "labels", "metricKind", "unit", "valueType"]
     metricRange                      = ["range", "timeSeries"]
     monitoredResource                = ["labels", "type"]
     notificationRateLimit            = ["period"]
-    performance                      = ["distributionCut", "goodTotalRatio"]
     pingConfig                       = ["pingsCount"]
     policy                           = ["alertStrategy", "combiner", "conditions", "displayName", "documentation", "enabled", "severity", "userLabels"]
     range                            = ["max", "min"]
     requestBased                     = ["distributionCut", "goodTotalRatio"]
+    savedQuery                       = ["description", "displayName", "loggingQuery", "visibility"]
     serviceAgentAuthentication       = ["type"]
-    serviceLevelIndicator            = ["requestBased", "windowsBased"]
+    serviceLevelIndicator            = ["basicSli", "requestBased", "windowsBased"]
     slo                              = ["calendarPeriod", "displayName", "goal", "rollingPeriod", "serviceLevelIndicator", "userLabels"]
+    summaryFields                    = ["field"]
     tcpCheck                         = ["pingConfig", "port"]
     trigger                          = ["count", "percent"]
     uptimeCheck                      = ["checkerType", "contentMatchers", "displayName", "httpCheck", "logCheckFailures", "monitoredResource", "period", "selectedRegions", "tcpCheck", "timeout", "userLabels"]
@@ -102,6 +107,16 @@ locals {
     ])
   }
 
+  # A basic indicator, of the service itself or of each window.
+  _slo_basics = {
+    for key, slo in local._slos : key => flatten([
+      [for part in try([slo.serviceLevelIndicator.basicSli], []) : { at = "serviceLevelIndicator.basicSli", part = part }],
+      [for part in try([slo.serviceLevelIndicator.windowsBased.goodTotalRatioThreshold.basicSliPerformance], []) :
+        { at = "serviceLevelIndicator.windowsBased.goodTotalRatioThreshold.basicSliPerformance", part = part }
+      ],
+    ])
+  }
+
   # A cut or a ratio, with its range.
   _slo_performances = {
     for key, slo in local._slos : key => flatten([
@@ -116,9 +131,9 @@ locals {
       { at = "slo", kind = "slo", keys = try(keys(slo), ["no mapping"]) },
       [for part in try([slo.serviceLevelIndicator], []) : [
         { at = "serviceLevelIndicator", kind = "serviceLevelIndicator", keys = try(keys(part), ["no mapping"]) },
-        [for name in ["requestBased", "windowsBased"] : [for inner in try([part[name]], []) :
-          { at = "serviceLevelIndicator.${name}", kind = name, keys = try(keys(inner), ["no mapping"]) }
-        ]],
+        [for inner in try([part.windowsBased], []) :
+          { at = "serviceLevelIndicator.windowsBased", kind = "windowsBased", keys = try(keys(inner), ["no mapping"]) }
+        ],
         [for inner in try([part.windowsBased.goodTotalRatioThreshold], []) :
           { at = "serviceLevelIndicator.windowsBased.goodTotalRatioThreshold", kind = "goodTotalRatioThreshold", keys = try(keys(inner), ["no mapping"]) }
         ],
@@ -129,10 +144,19 @@ locals {
           ],
         ]]],
       ]],
-      [for found in local._slo_performances[key] : [for name in ["distributionCut", "goodTotalRatio"] : [for inner in try([found.part[name]], []) : [
-        { at = "${found.at}.${name}", kind = name, keys = try(keys(inner), ["no mapping"]) },
-        [for range in try([inner.range], []) : { at = "${found.at}.${name}.range", kind = "range", keys = try(keys(range), ["no mapping"]) }],
-      ]]]],
+      [for found in local._slo_basics[key] : [
+        { at = found.at, kind = "basicSli", keys = try(keys(found.part), ["no mapping"]) },
+        [for name in ["availability", "latency"] : [for inner in try([found.part[name]], []) :
+          { at = "${found.at}.${name}", kind = name, keys = try(keys(inner), ["no mapping"]) }
+        ]],
+      ]],
+      [for found in local._slo_performances[key] : [
+        { at = found.at, kind = "requestBased", keys = try(keys(found.part), ["no mapping"]) },
+        [for name in ["distributionCut", "goodTotalRatio"] : [for inner in try([found.part[name]], []) : [
+          { at = "${found.at}.${name}", kind = name, keys = try(keys(inner), ["no mapping"]) },
+          [for range in try([inner.range], []) : { at = "${found.at}.${name}.range", kind = "range", keys = try(keys(range), ["no mapping"]) }],
+        ]]],
+      ]],
     ])
   }
 
@@ -154,6 +178,18 @@ locals {
     ])
   }
 
+  _saved_query_parts = {
+    for key, query in local._saved_queries : key => flatten([
+      { at = "saved query", kind = "savedQuery", keys = try(keys(query), ["no mapping"]) },
+      [for part in try([query.loggingQuery], []) : [
+        { at = "loggingQuery", kind = "loggingQuery", keys = try(keys(part), ["no mapping"]) },
+        [for n, field in try(part.summaryFields, []) :
+          { at = "loggingQuery.summaryFields[${n}]", kind = "summaryFields", keys = try(keys(field), ["no mapping"]) }
+        ],
+      ]],
+    ])
+  }
+
   _dashboard_parts = {
     for key, dashboard in local._dashboards :
     key => [{ at = "dashboard", kind = "dashboard", keys = try(keys(dashboard), ["no mapping"]) }]
@@ -161,7 +197,7 @@ locals {
 
   # Templates take plain names, so that every reader of these files sees the same: no expressions, no directives.
   _not_plain = {
-    for path in flatten([for files in [local._policy_files, local._dashboard_files, local._uptime_check_files, local._slo_files, local._log_metric_files] : values(files)]) :
+    for path in flatten([for files in [local._policy_files, local._dashboard_files, local._uptime_check_files, local._slo_files, local._log_metric_files, local._saved_query_files] : values(files)]) :
     path => [
       for found in regexall("(?:^|[^$])([$][{][^}]*[}])|(?:^|[^%])(%[{][^}]*[}])", file(path)) :
       coalesce(found...) if !can(regex("^[$][{]\\s*[A-Za-z_][\\w-]*([.][A-Za-z_][\\w-]*)*\\s*[}]$", coalesce(found...)))
@@ -215,7 +251,7 @@ locals {
         "uptime check: ${name} is missing" if !can(local._uptime_checks[key][name])
       ],
       # From outside nobody gets in, Google's checkers neither.
-      var.uptime_checks.access != "internal" ? [] : [
+      local._calls.access != "internal" ? [] : [
         "nothing outside can call a service with internal ingress: write uptime_checks = { enabled = false }, then the policies telemetry_stopped and service_unavailable_platform tell that it is down; or give the host of a load balancer before it and access = \"public\""
       ],
     )
@@ -228,6 +264,18 @@ locals {
         for name in setsubtract(part.keys, local._known[part.kind]) : "${part.at}: unknown key ${name}"
       ]]),
       [for name in ["displayName", "goal", "serviceLevelIndicator"] : "slo: ${name} is missing" if !can(local._slos[key][name])],
+      length(setintersection(try(keys(local._slos[key].serviceLevelIndicator), ["basicSli"]), local._known.serviceLevelIndicator)) == 1 ? [] :
+      ["serviceLevelIndicator: write exactly one of ${join(", ", local._known.serviceLevelIndicator)}"],
+      [for found in local._slo_basics[key] : "${found.at}: write exactly one of availability and latency"
+        if length(setintersection(try(keys(found.part), []), ["availability", "latency"])) != 1
+      ],
+      # cloud.google.com/monitoring/api/ref_v3/rest/v3/services.serviceLevelObjectives: only services of a known type have one.
+      [for found in local._slo_basics[key] : "${found.at}: the service that is made here has no metrics of its own; write slo_service, a service that Monitoring knows from Cloud Run or GKE, or an indicator of another kind"
+        if var.slo_service == null
+      ],
+      [for found in local._slo_basics[key] : "${found.at}.latency.threshold: write whole seconds, or three digits after the point, such as \"0.500s\"; the API answers so, and every plan would show a difference"
+        if can(found.part.latency.threshold) && !can(regex("^[0-9]+([.][0-9]{3})?s$", found.part.latency.threshold))
+      ],
       can(local._slos[key].rollingPeriod) != can(local._slos[key].calendarPeriod) ? [] : ["slo: write one of rollingPeriod and calendarPeriod"],
       can(regex("^[0-9]+s$", try(local._slos[key].rollingPeriod, "0s"))) && try(tonumber(trimsuffix(local._slos[key].rollingPeriod, "s")) % 86400, 0) == 0 ? [] :
       ["slo: write rollingPeriod as whole days in seconds, such as \"2419200s\""],
@@ -243,6 +291,18 @@ locals {
         for name in setsubtract(part.keys, local._known[part.kind]) : "${part.at}: unknown key ${name}"
       ]]),
       [for name in ["filter", "name"] : "log metric: ${name} is missing" if !can(local._log_metrics[key][name])],
+    )
+  }
+
+  _saved_query_faults = {
+    for key, path in local._saved_query_files : key => concat(
+      [for text in lookup(local._not_plain, path, []) : "${text}: templates take plain names only"],
+      flatten([for part in local._saved_query_parts[key] : [
+        for name in setsubtract(part.keys, local._known[part.kind]) : "${part.at}: unknown key ${name}"
+      ]]),
+      [for name in ["displayName", "loggingQuery", "visibility"] : "saved query: ${name} is missing" if !can(local._saved_queries[key][name])],
+      can(local._saved_queries[key].loggingQuery.filter) ? [] : ["loggingQuery: filter is missing"],
+      contains(["PRIVATE", "SHARED"], try(local._saved_queries[key].visibility, "SHARED")) ? [] : ["saved query: write visibility as SHARED or PRIVATE"],
     )
   }
 }

@@ -5,7 +5,7 @@ locals {
   _ending   = "/[.](yaml|json)([.]tftpl)?$/"
   _defaults = yamldecode(file("${path.module}/defaults.yaml"))
   _folders  = concat([path.module], var.directories)
-  _kinds    = ["dashboards", "log_metrics", "policies", "slos", "uptime_checks"]
+  _kinds    = ["dashboards", "log_metrics", "policies", "saved_queries", "slos", "uptime_checks"]
 
   _catalogue = merge(
     jsondecode(file("${path.module}/../../backend/app/core/metrics/catalogue.json")).metrics,
@@ -35,8 +35,9 @@ locals {
     dashboards    = var.dashboards
     log_metrics   = var.log_metrics
     policies      = var.policies
+    saved_queries = var.saved_queries
     slos          = var.slos
-    uptime_checks = [var.uptime_checks.enabled ? "all" : "-all"]
+    uptime_checks = [local._calls.enabled ? "all" : "-all"]
   }
 
   # Per name, what each word says about it: true, false, or nothing.
@@ -46,7 +47,7 @@ locals {
         for word in local._words[kind] : !startswith(word, "-") if contains(
           concat([key, "all"], kind == "policies" && contains(local._default_policies, key) ? ["default"] : []),
           trimprefix(word, "-"),
-        ) && !(word == "-all" && !file.ours && kind == "uptime_checks" && var.uptime_checks.enabled)
+        ) && !(word == "-all" && !file.ours && kind == "uptime_checks" && local._calls.enabled)
       ]))[0]
     ])
   }
@@ -56,12 +57,13 @@ locals {
     for key in local._on.policies : key
     if length(local._check_keys) == 0 && !contains(var.policies, key) && strcontains(file(local._found.policies[key].path), "uptime_check_")
   ])
-  _check_keys = setunion(local._on.uptime_checks, keys(var.uptime_checks.existing))
+  _check_keys = setunion(local._on.uptime_checks, keys(local._calls.existing))
 
   _policy_files       = { for key in setsubtract(local._on.policies, local._calling) : key => local._found.policies[key].path }
   _dashboard_files    = { for key in local._on.dashboards : key => local._found.dashboards[key].path }
-  _uptime_check_files = { for key in setsubtract(local._on.uptime_checks, keys(var.uptime_checks.existing)) : key => local._found.uptime_checks[key].path }
+  _uptime_check_files = { for key in setsubtract(local._on.uptime_checks, keys(local._calls.existing)) : key => local._found.uptime_checks[key].path }
   _slo_files          = { for key in local._on.slos : key => local._found.slos[key].path }
+  _saved_query_files  = { for key in local._on.saved_queries : key => local._found.saved_queries[key].path }
   _log_metric_files   = { for key in local._on.log_metrics : key => local._found.log_metrics[key].path }
 }
 
@@ -75,9 +77,9 @@ locals {
     ["job=\"${var.service}\"", "namespace=\"${var.environment}\""],
     var.metrics_domain == "prometheus" ? [] : ["monitored_resource=\"generic_task\""],
   )
-  _space       = coalesce(var.resources.kubernetes_namespace, var.environment)
-  _container   = coalesce(var.resources.container, var.service)
-  _run_service = coalesce(var.resources.run_service, var.service)
+  _space       = coalesce(local._names.kubernetes_namespace, var.environment)
+  _container   = coalesce(local._names.container, var.service)
+  _run_service = coalesce(local._names.run_service, var.service)
 
   _texts = {
     environment      = var.environment
@@ -95,8 +97,14 @@ locals {
     run           = "monitored_resource=\"cloud_run_revision\",service_name=\"${local._run_service}\""
     container     = "monitored_resource=\"k8s_container\",namespace_name=\"${local._space}\",container_name=\"${local._container}\""
     pod           = "monitored_resource=\"k8s_pod\",namespace_name=\"${local._space}\",pod_name=~\"${local._container}-.*\""
-    load_balancer = "monitored_resource=\"https_lb_rule\",backend_target_name=~\"${coalesce(var.resources.backend, ".*-${local._space}-${local._container}-.*")}\""
-    database      = "monitored_resource=\"cloudsql_database\",database_id=\"${coalesce(var.resources.database, "${var.project}:${var.service}")}\""
+    load_balancer = "monitored_resource=\"https_lb_rule\",backend_target_name=~\"${coalesce(local._names.backend, ".*-${local._space}-${local._container}-.*")}\""
+    database      = "monitored_resource=\"cloudsql_database\",database_id=\"${coalesce(local._names.database, "${var.project}:${var.service}")}\""
+  }
+  # The same in Cloud Logging's query language.
+  _resource_filters = {
+    run       = "resource.type=\"cloud_run_revision\" resource.labels.service_name=\"${local._run_service}\""
+    container = "resource.type=\"k8s_container\" resource.labels.namespace_name=\"${local._space}\" resource.labels.container_name=\"${local._container}\""
+    pod       = "resource.type=\"k8s_pod\" resource.labels.namespace_name=\"${local._space}\" resource.labels.pod_name=~\"^${local._container}-\""
   }
   _by = merge(
     length(var.regions) > 1 ? { total = " by (location) ", bucket = " by (le, location) " } : { total = "", bucket = " by (le) " },
@@ -130,12 +138,13 @@ locals {
     thresholds   = local._thresholds
     tiers        = local._tiers
   }
-  _values = merge(local._texts, local._shared, { resources = local._resources })
+  _values = merge(local._texts, local._shared, { resource_filters = local._resource_filters, resources = local._resources })
 
   # In JSON a value stands inside a string: its quotes are escaped.
   _values_in_json = merge(
     { for name, text in local._texts : name => replace(jsonencode(text), "/^\"|\"$/", "") },
     local._shared,
+    { resource_filters = { for name, text in local._resource_filters : name => replace(jsonencode(text), "/^\"|\"$/", "") } },
     { resources = { for name, text in local._resources : name => replace(jsonencode(text), "/^\"|\"$/", "") } },
   )
 }
@@ -157,6 +166,10 @@ locals {
     for key, path in local._slo_files :
     key => yamldecode(endswith(path, ".tftpl") ? templatefile(path, local._values) : file(path))
   }
+  _saved_queries = {
+    for key, path in local._saved_query_files :
+    key => yamldecode(endswith(path, ".tftpl") ? templatefile(path, local._values) : file(path))
+  }
   _log_metrics = {
     for key, path in local._log_metric_files :
     key => yamldecode(endswith(path, ".tftpl") ? templatefile(path, local._values) : file(path))
@@ -169,7 +182,7 @@ locals {
 
   _uptime_check_ids = merge(
     { for key, check in google_monitoring_uptime_check_config.uptime_checks : "@uptime:${key}" => check.uptime_check_id },
-    { for key, id in var.uptime_checks.existing : "@uptime:${key}" => id },
+    { for key, id in local._calls.existing : "@uptime:${key}" => id },
   )
 
   # Of each policy every query and filter -> the same with ids in place of markers.

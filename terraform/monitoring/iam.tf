@@ -8,18 +8,18 @@ locals {
     telemetry = { roles = ["roles/telemetry.tracesWriter", "roles/serviceusage.serviceUsageConsumer"], apis = ["telemetry.googleapis.com", "cloudtrace.googleapis.com"] }
     traces    = { roles = ["roles/cloudtrace.agent"], apis = ["cloudtrace.googleapis.com"] }
   }
-  _service_roles = var.iam.service_account == null ? [] : distinct(flatten([for feature in var.iam.features : local._iam_table[feature].roles]))
+  _service_roles = local._iam.service_account == null ? [] : distinct(flatten([for feature in local._iam.features : local._iam_table[feature].roles]))
 
   # Monitoring's own account: it calls private services, and publishes to topics.
   _monitoring_agent = "serviceAccount:service-${coalesce(var.project_number, "0")}@gcp-sa-monitoring-notification.iam.gserviceaccount.com"
-  _invoked          = var.uptime_checks.access == "private" && var.platform == "cloud_run" && length(local._uptime_check_files) > 0
+  _invoked          = local._calls.access == "private" && var.platform == "cloud_run" && length(local._uptime_check_files) > 0
   _invoked_in       = length(var.regions) > 0 ? var.regions : [var.location]
-  _topics           = { for key, channel in var.channels : key => channel.pubsub if channel.pubsub != null && channel.grant_publisher }
+  _topics           = { for key, channel in local._channel_settings : key => channel.pubsub if channel.pubsub != null && channel.grant_publisher }
 
   _apis = distinct(concat(
     ["monitoring.googleapis.com"],
-    length(local._log_metric_files) > 0 || length(local._left_out) > 0 || var.logs.archive != null ? ["logging.googleapis.com"] : [],
-    var.iam.service_account == null ? [] : flatten([for feature in var.iam.features : local._iam_table[feature].apis]),
+    length(local._log_metric_files) > 0 || length(local._left_out) > 0 || local._logs.archive != null ? ["logging.googleapis.com"] : [],
+    local._iam.service_account == null ? [] : flatten([for feature in local._iam.features : local._iam_table[feature].apis]),
     local._invoked ? ["run.googleapis.com"] : [],
     length(local._topics) > 0 ? ["pubsub.googleapis.com"] : [],
   ))
@@ -30,7 +30,7 @@ resource "google_project_iam_member" "service" {
 
   project = var.project
   role    = each.value
-  member  = "serviceAccount:${var.iam.service_account}"
+  member  = "serviceAccount:${local._iam.service_account}"
 }
 
 resource "google_cloud_run_v2_service_iam_member" "uptime" {

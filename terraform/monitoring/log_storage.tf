@@ -4,26 +4,23 @@ locals {
   _name = "${var.service}-${var.environment}"
 
   # What the service itself and its platform write about it.
-  _log_filter = coalesce(var.logs.filter, {
-    cloud_run = "resource.type=\"cloud_run_revision\" resource.labels.service_name=\"${local._run_service}\""
-    gke       = "resource.type=\"k8s_container\" resource.labels.namespace_name=\"${local._space}\" resource.labels.container_name=\"${local._container}\""
-  }[var.platform])
+  _log_filter = coalesce(local._logs.filter, local._resource_filters[{ cloud_run = "run", gke = "container" }[var.platform]])
 
-  _own_bucket = var.logs.bucket != null && try(var.logs.bucket.id, null) == null
-  _log_bucket = var.logs.bucket == null ? null : coalesce(
-    var.logs.bucket.id,
-    "projects/${var.project}/locations/${var.logs.bucket.location}/buckets/${local._name}",
+  _own_bucket = local._logs.bucket != null && try(local._logs.bucket.id, null) == null
+  _log_bucket = local._logs.bucket == null ? null : coalesce(
+    local._logs.bucket.id,
+    "projects/${var.project}/locations/${local._logs.bucket.location}/buckets/${local._name}",
   )
 
   # What is not kept at all.
   _dropped = merge(
-    var.logs.debug_kept == 1 ? {} : {
+    local._logs.debug_kept == 1 ? {} : {
       debug = {
-        description = "${(1 - var.logs.debug_kept) * 100} % of the DEBUG entries of ${local._name}."
-        filter      = "severity<=DEBUG severity!=DEFAULT sample(insertId, ${1 - var.logs.debug_kept})"
+        description = "${(1 - local._logs.debug_kept) * 100} % of the DEBUG entries of ${local._name}."
+        filter      = "severity<=DEBUG severity!=DEFAULT sample(insertId, ${1 - local._logs.debug_kept})"
       }
     },
-    var.logs.requests_below_400 ? {} : {
+    local._logs.requests_below_400 ? {} : {
       requests = {
         description = "The platform's own request logs of ${local._name} below status 400."
         filter      = "${var.platform == "cloud_run" ? "log_id(\"run.googleapis.com/requests\")" : "log_id(\"requests\")"} httpRequest.status<400"
@@ -32,7 +29,7 @@ locals {
   )
 
   # What `_Default` leaves out: everything, where the service has a bucket of its own, so that each entry lies in one.
-  _left_out = var.logs.bucket != null ? {
+  _left_out = local._logs.bucket != null ? {
     bucket = { description = "Kept in ${local._log_bucket}.", filter = local._log_filter }
     } : {
     for key, drop in local._dropped : key => { description = drop.description, filter = "${local._log_filter} ${drop.filter}" }
@@ -45,12 +42,12 @@ resource "google_logging_project_bucket_config" "logs" {
   project          = var.project
   bucket_id        = local._name
   description      = "Logs of ${local._name}."
-  enable_analytics = var.logs.bucket.analytics ? true : null
-  location         = var.logs.bucket.location
-  retention_days   = var.logs.bucket.retention_days
+  enable_analytics = local._logs.bucket.analytics ? true : null
+  location         = local._logs.bucket.location
+  retention_days   = local._logs.bucket.retention_days
 
   dynamic "cmek_settings" {
-    for_each = var.logs.bucket.kms_key == null ? [] : [var.logs.bucket.kms_key]
+    for_each = local._logs.bucket.kms_key == null ? [] : [local._logs.bucket.kms_key]
     iterator = key
     content {
       kms_key_name = key.value
@@ -59,7 +56,7 @@ resource "google_logging_project_bucket_config" "logs" {
 }
 
 resource "google_logging_project_sink" "logs" {
-  count = var.logs.bucket == null ? 0 : 1
+  count = local._logs.bucket == null ? 0 : 1
 
   project                = var.project
   name                   = "${local._name}-logs"
@@ -91,19 +88,19 @@ resource "google_logging_project_exclusion" "default" {
 }
 
 resource "google_logging_project_sink" "archive" {
-  count = var.logs.archive == null ? 0 : 1
+  count = local._logs.archive == null ? 0 : 1
 
   project                = var.project
   name                   = "${local._name}-archive"
   description            = "A copy of all logs of ${local._name}."
-  destination            = var.logs.archive.destination
+  destination            = local._logs.archive.destination
   filter                 = local._log_filter
   unique_writer_identity = true
 }
 
 check "error_reporting" {
   assert {
-    condition     = try(var.logs.bucket.kms_key, null) == null
+    condition     = try(local._logs.bucket.kms_key, null) == null
     error_message = "logs.bucket.kms_key: Error Reporting does not read log buckets with a key of your own, so errors of ${local._name} will not be grouped there. Leave kms_key out, or use the policy error_logged instead of Error Reporting."
   }
 }

@@ -34,7 +34,7 @@ locals {
 }
 
 resource "google_monitoring_notification_channel" "channels" {
-  for_each = var.channels
+  for_each = local._channel_settings
 
   project      = var.project
   display_name = "${each.key} of ${var.service}-${var.environment}"

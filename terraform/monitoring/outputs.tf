@@ -31,6 +31,24 @@ output "log_sinks" {
   )
 }
 
+output "saved_queries" {
+  description = "Queries for Logs Explorer, by the names of their files: the `query` as the API has it, the `id` it gets, and a `link` that opens it. The module `queries/` saves them in the project."
+  value = {
+    for key, query in local._saved_queries : key => {
+      id    = "${local._name}-${replace(key, "_", "-")}"
+      link  = "https://console.cloud.google.com/logs/query;query=${replace(urlencode(query.loggingQuery.filter), "+", "%20")}?project=${var.project}"
+      query = query
+    } if length(local._saved_query_faults[key]) == 0
+  }
+
+  precondition {
+    condition = length(flatten(values(local._saved_query_faults))) == 0
+    error_message = join("\n", [
+      for key, faults in local._saved_query_faults : "saved_queries/${basename(local._saved_query_files[key])}: ${join("; ", faults)}." if length(faults) > 0
+    ])
+  }
+}
+
 output "slos" {
   description = "Names of the objectives (`projects/PROJECT/services/ID/serviceLevelObjectives/ID`), by the names of their files."
   value       = { for key, slo in google_monitoring_slo.slos : key => slo.name }
@@ -38,5 +56,5 @@ output "slos" {
 
 output "uptime_checks" {
   description = "Ids of the uptime checks, the value of their label `check_id`, by the names of their files."
-  value       = merge({ for key, check in google_monitoring_uptime_check_config.uptime_checks : key => check.uptime_check_id }, var.uptime_checks.existing)
+  value       = merge({ for key, check in google_monitoring_uptime_check_config.uptime_checks : key => check.uptime_check_id }, local._calls.existing)
 }

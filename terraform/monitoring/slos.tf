@@ -22,6 +22,31 @@ resource "google_monitoring_slo" "slos" {
   rolling_period_days = try(floor(tonumber(trimsuffix(local._slos[each.key].rollingPeriod, "s")) / 86400), null)
   user_labels         = try(local._slos[each.key].userLabels, null)
 
+  dynamic "basic_sli" {
+    for_each = try([local._slos[each.key].serviceLevelIndicator.basicSli], [])
+    iterator = basic
+    content {
+      location = try(basic.value.location, null)
+      method   = try(basic.value.method, null)
+      version  = try(basic.value.version, null)
+
+      dynamic "availability" {
+        for_each = try([basic.value.availability], [])
+        content {
+          # The API's object is empty, which the provider cannot tell from none.
+          enabled = true
+        }
+      }
+
+      dynamic "latency" {
+        for_each = try([basic.value.latency], [])
+        content {
+          threshold = try(latency.value.threshold, null)
+        }
+      }
+    }
+  }
+
   dynamic "request_based_sli" {
     for_each = try([local._slos[each.key].serviceLevelIndicator.requestBased], [])
     iterator = sli
@@ -63,6 +88,31 @@ resource "google_monitoring_slo" "slos" {
         iterator = threshold
         content {
           threshold = try(threshold.value.threshold, null)
+
+          dynamic "basic_sli_performance" {
+            for_each = try([threshold.value.basicSliPerformance], [])
+            iterator = basic
+            content {
+              location = try(basic.value.location, null)
+              method   = try(basic.value.method, null)
+              version  = try(basic.value.version, null)
+
+              dynamic "availability" {
+                for_each = try([basic.value.availability], [])
+                content {
+                  # The API's object is empty, which the provider cannot tell from none.
+                  enabled = true
+                }
+              }
+
+              dynamic "latency" {
+                for_each = try([basic.value.latency], [])
+                content {
+                  threshold = try(latency.value.threshold, null)
+                }
+              }
+            }
+          }
 
           dynamic "performance" {
             for_each = try([threshold.value.performance], [])

@@ -6,8 +6,8 @@ resource "google_monitoring_uptime_check_config" "uptime_checks" {
   checker_type       = try(local._uptime_checks[each.key].checkerType, null)
   display_name       = try(local._uptime_checks[each.key].displayName, null)
   log_check_failures = try(local._uptime_checks[each.key].logCheckFailures, null)
-  period             = try(coalesce(var.uptime_checks.period, local._uptime_checks[each.key].period), null)
-  selected_regions   = var.uptime_checks.regions != null ? sort(var.uptime_checks.regions) : try(local._uptime_checks[each.key].selectedRegions, null)
+  period             = try(coalesce(local._calls.period, local._uptime_checks[each.key].period), null)
+  selected_regions   = local._calls.regions != null ? sort(local._calls.regions) : try(local._uptime_checks[each.key].selectedRegions, null)
   timeout            = try(local._uptime_checks[each.key].timeout, null)
   user_labels        = try(local._uptime_checks[each.key].userLabels, null)
 
@@ -62,7 +62,7 @@ resource "google_monitoring_uptime_check_config" "uptime_checks" {
       }
 
       dynamic "service_agent_authentication" {
-        for_each = try([http.value.serviceAgentAuthentication], var.uptime_checks.access == "private" ? [{ type = "OIDC_TOKEN" }] : [])
+        for_each = try([http.value.serviceAgentAuthentication], local._calls.access == "private" ? [{ type = "OIDC_TOKEN" }] : [])
         iterator = authentication
         content {
           type = try(authentication.value.type, null)

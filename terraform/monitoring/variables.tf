@@ -12,37 +12,47 @@ variable "catalogues" {
 
 variable "channels" {
   description = "Channels to make, by a key that `routes` uses; each says one of `email`, `google_chat` (`spaces/ID`), `pubsub` (`projects/PROJECT/topics/TOPIC`) or `sms`. Channels that need a secret are made by the module `channels/`."
-  type = map(object({
-    email           = optional(string)
-    google_chat     = optional(string)
-    grant_publisher = optional(bool, true)
-    pubsub          = optional(string)
-    sms             = optional(string)
-  }))
+  # map(object({
+  #   email           = optional(string)
+  #   google_chat     = optional(string)
+  #   grant_publisher = optional(bool, true)
+  #   pubsub          = optional(string)
+  #   sms             = optional(string)
+  # }))
+  type     = any
   default  = {}
   nullable = false
 
   validation {
+    condition = can(keys(var.channels)) && alltrue([
+      for channel in try(values(var.channels), []) :
+      can(keys(channel)) && length(setsubtract(try(keys(channel), []), ["email", "google_chat", "grant_publisher", "pubsub", "sms"])) == 0
+    ])
+    error_message = "channels: unknown ${join(", ", setsubtract(flatten([for channel in try(values(var.channels), []) : try(keys(channel), [])]), ["email", "google_chat", "grant_publisher", "pubsub", "sms"]))}; a channel takes email, google_chat, grant_publisher, pubsub and sms."
+  }
+
+  validation {
     condition = alltrue([
-      for channel in values(var.channels) :
-      length(compact([channel.email, channel.google_chat, channel.pubsub, channel.sms])) == 1
+      for channel in try(values(var.channels), []) :
+      length([for kind in ["email", "google_chat", "pubsub", "sms"] : kind if try(channel[kind], null) != null]) == 1
     ])
     error_message = "channels: write exactly one of email, google_chat, pubsub or sms for each channel; Slack, PagerDuty and webhooks with a password need the module channels/."
   }
 
   validation {
-    condition     = alltrue([for key in keys(var.channels) : can(regex("^[a-z][a-z0-9_-]*$", key))])
+    condition     = alltrue([for key in try(keys(var.channels), []) : can(regex("^[a-z][a-z0-9_-]*$", key))])
     error_message = "channels: write keys of lower-case letters, digits, hyphens and underscores, such as \"on-call\"."
   }
 
   validation {
-    condition = alltrue(flatten([for channel in values(var.channels) : [
-      channel.email == null || can(regex("^[^@\\s]+@[^@\\s]+$", channel.email)),
-      channel.google_chat == null || can(regex("^spaces/[A-Za-z0-9_-]+$", channel.google_chat)),
-      channel.pubsub == null || can(regex("^projects/[^/]+/topics/[^/]+$", channel.pubsub)),
-      channel.sms == null || can(regex("^[+][0-9]{6,15}$", channel.sms)),
+    condition = alltrue(flatten([for channel in try(values(var.channels), []) : [
+      try(channel.email, null) == null || can(regex("^[^@\\s]+@[^@\\s]+$", channel.email)),
+      try(channel.google_chat, null) == null || can(regex("^spaces/[A-Za-z0-9_-]+$", channel.google_chat)),
+      try(channel.pubsub, null) == null || can(regex("^projects/[^/]+/topics/[^/]+$", channel.pubsub)),
+      try(channel.sms, null) == null || can(regex("^[+][0-9]{6,15}$", channel.sms)),
+      try(channel.grant_publisher, null) == null || can(tobool(channel.grant_publisher)),
     ]]))
-    error_message = "channels: write email as name@example.com, google_chat as spaces/ID, pubsub as projects/PROJECT/topics/TOPIC and sms as +491701234567."
+    error_message = "channels: write email as name@example.com, google_chat as spaces/ID, pubsub as projects/PROJECT/topics/TOPIC, sms as +491701234567 and grant_publisher as true or false."
   }
 }
 
@@ -62,7 +72,7 @@ variable "dashboards" {
 }
 
 variable "directories" {
-  description = "Folders of your own files, laid out as this module: `policies/`, `dashboards/`, `uptime_checks/`, `slos/`, `log_metrics/`. Your files are on; one with the name of ours replaces it. Later folders win."
+  description = "Folders of your own files, laid out as this module: `policies/`, `dashboards/`, `uptime_checks/`, `slos/`, `log_metrics/`, `saved_queries/`. Your files are on; one with the name of ours replaces it. Later folders win."
   type        = list(string)
   default     = []
   nullable    = false
@@ -70,9 +80,9 @@ variable "directories" {
   validation {
     condition = alltrue([
       for folder in var.directories :
-      length(fileset(folder, "{policies,dashboards,uptime_checks,slos,log_metrics}/*.{yaml,json,yaml.tftpl,json.tftpl}")) > 0
+      length(fileset(folder, "{policies,dashboards,uptime_checks,slos,log_metrics,saved_queries}/*.{yaml,json,yaml.tftpl,json.tftpl}")) > 0
     ])
-    error_message = "directories: write folders that hold policies/, dashboards/, uptime_checks/, slos/ or log_metrics/ with files in them, such as \"$${path.root}/monitoring\"."
+    error_message = "directories: write folders that hold policies/, dashboards/, uptime_checks/, slos/, log_metrics/ or saved_queries/ with files in them, such as \"$${path.root}/monitoring\"."
   }
 }
 
@@ -99,27 +109,35 @@ variable "host" {
 }
 
 variable "iam" {
-  description = "Roles for the service: `service_account` is the e-mail address it runs as (nobody gets a role without it), `features` what it sends itself: `errors`, `logs`, `metrics`, `telemetry` (spans over OTLP) or `traces`."
-  type = object({
-    features        = optional(set(string), ["metrics", "traces"])
-    service_account = optional(string)
-  })
+  description = "Roles for the service: `service_account` is the e-mail address it runs as (nobody gets a role without it), `features` what it sends itself: `errors`, `logs`, `metrics`, `telemetry` (spans over OTLP) or `traces`. Services that share an account, and one project, are granted its roles once: see README."
+  # object({
+  #   features        = optional(set(string), ["metrics", "traces"])
+  #   service_account = optional(string)
+  # })
+  type     = any
   default  = {}
   nullable = false
 
   validation {
-    condition     = alltrue([for feature in var.iam.features : contains(["errors", "logs", "metrics", "telemetry", "traces"], feature)])
+    condition     = can(keys(var.iam)) && length(setsubtract(try(keys(var.iam), []), ["features", "service_account"])) == 0
+    error_message = "iam: unknown ${join(", ", setsubtract(try(keys(var.iam), []), ["features", "service_account"]))}; it takes features and service_account."
+  }
+
+  validation {
+    condition = try(var.iam.features, null) == null ? true : can(toset(var.iam.features)) && alltrue([
+      for feature in try(toset(var.iam.features), []) : contains(["errors", "logs", "metrics", "telemetry", "traces"], feature)
+    ])
     error_message = "iam: write features as a set of \"errors\", \"logs\", \"metrics\", \"telemetry\" and \"traces\"."
   }
 
   validation {
-    condition     = var.iam.service_account == null || can(regex("^[^@:\\s]+@[^@\\s]+$", var.iam.service_account))
+    condition     = try(var.iam.service_account, null) == null || can(regex("^[^@:\\s]+@[^@\\s]+$", var.iam.service_account))
     error_message = "iam: write service_account as an e-mail address without \"serviceAccount:\", such as \"items@my-project-123.iam.gserviceaccount.com\"."
   }
 }
 
 variable "location" {
-  description = "Region of the service on Cloud Run, location of its cluster on GKE. The dashboards show logs of this location."
+  description = "Region of the service on Cloud Run, location of its cluster on GKE: where Monitoring may call a private service, and `$${location}` in templates. Of several `regions` one."
   type        = string
   nullable    = false
 
@@ -138,7 +156,7 @@ variable "log_metrics" {
   validation {
     condition = alltrue([
       for word in var.log_metrics :
-      contains(["all", "-all"], word) || length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "log_metrics/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) > 0
+      contains(["all", "-all"], word) || length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "log_metrics/**/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) > 0
     ])
     error_message = "log_metrics: write \"all\", or names of files in log_metrics/ without their ending, with a hyphen before those to leave out."
   }
@@ -146,25 +164,42 @@ variable "log_metrics" {
 
 variable "logs" {
   description = "Where the service's log entries are kept. `bucket`: a log bucket of its own, made here or an existing one by `id`, instead of `_Default`. `archive`: a copy of every entry. `debug_kept`: the share of DEBUG entries that is kept. `requests_below_400`: whether the platform's request logs of successes are kept. `filter`: what the service's entries are, where it is not the service's name alone."
-  type = object({
-    archive = optional(object({ destination = string }))
-    bucket = optional(object({
-      analytics      = optional(bool, false)
-      id             = optional(string)
-      kms_key        = optional(string)
-      location       = optional(string, "global")
-      retention_days = optional(number, 30)
-    }))
-    debug_kept         = optional(number, 1)
-    filter             = optional(string)
-    requests_below_400 = optional(bool, true)
-  })
+  # object({
+  #   archive = optional(object({ destination = string }))
+  #   bucket = optional(object({
+  #     analytics      = optional(bool, false)
+  #     id             = optional(string)
+  #     kms_key        = optional(string)
+  #     location       = optional(string, "global")
+  #     retention_days = optional(number, 30)
+  #   }))
+  #   debug_kept         = optional(number, 1)
+  #   filter             = optional(string)
+  #   requests_below_400 = optional(bool, true)
+  # })
+  type     = any
   default  = {}
   nullable = false
 
   validation {
-    condition = var.logs.bucket == null ? true : (
-      var.logs.bucket.retention_days >= 1 && var.logs.bucket.retention_days <= 3650 && floor(var.logs.bucket.retention_days) == var.logs.bucket.retention_days
+    condition     = can(keys(var.logs)) && length(setsubtract(try(keys(var.logs), []), ["archive", "bucket", "debug_kept", "filter", "requests_below_400"])) == 0
+    error_message = "logs: unknown ${join(", ", setsubtract(try(keys(var.logs), []), ["archive", "bucket", "debug_kept", "filter", "requests_below_400"]))}; it takes archive, bucket, debug_kept, filter and requests_below_400."
+  }
+
+  validation {
+    condition     = try(var.logs.bucket, null) == null ? true : can(keys(var.logs.bucket)) && length(setsubtract(try(keys(var.logs.bucket), []), ["analytics", "id", "kms_key", "location", "retention_days"])) == 0
+    error_message = "logs: unknown ${join(", ", setsubtract(try(keys(var.logs.bucket), []), ["analytics", "id", "kms_key", "location", "retention_days"]))} in bucket; it takes analytics, id, kms_key, location and retention_days."
+  }
+
+  validation {
+    condition     = try(var.logs.archive, null) == null ? true : can(var.logs.archive.destination) && length(setsubtract(try(keys(var.logs.archive), []), ["destination"])) == 0
+    error_message = "logs: write archive as { destination = \"...\" } and nothing else."
+  }
+
+  validation {
+    condition = try(var.logs.bucket.retention_days, null) == null ? true : try(
+      var.logs.bucket.retention_days >= 1 && var.logs.bucket.retention_days <= 3650 && floor(var.logs.bucket.retention_days) == tonumber(var.logs.bucket.retention_days),
+      false,
     )
     error_message = "logs: write bucket.retention_days as a whole number of days from 1 to 3650."
   }
@@ -181,17 +216,24 @@ variable "logs" {
   }
 
   validation {
-    condition     = var.logs.archive == null ? true : can(regex("^(storage|bigquery|pubsub|logging)[.]googleapis[.]com/.+$", var.logs.archive.destination))
+    condition     = try(var.logs.archive, null) == null ? true : can(regex("^(storage|bigquery|pubsub|logging)[.]googleapis[.]com/.+$", var.logs.archive.destination))
     error_message = "logs: write archive.destination as storage.googleapis.com/BUCKET, bigquery.googleapis.com/projects/PROJECT/datasets/DATASET, pubsub.googleapis.com/projects/PROJECT/topics/TOPIC or logging.googleapis.com/projects/PROJECT/locations/LOCATION/buckets/BUCKET."
   }
 
   validation {
-    condition     = var.logs.debug_kept >= 0 && var.logs.debug_kept <= 1
+    condition     = try(var.logs.debug_kept, null) == null ? true : try(var.logs.debug_kept >= 0 && var.logs.debug_kept <= 1, false)
     error_message = "logs: write debug_kept as a share from 0 (none) to 1 (all), such as 0.1."
   }
 
   validation {
-    condition     = var.logs.filter == null || trimspace(coalesce(var.logs.filter, "-")) != ""
+    condition = alltrue([
+      for value in [try(var.logs.requests_below_400, null), try(var.logs.bucket.analytics, null)] : value == null || can(tobool(value))
+    ])
+    error_message = "logs: write requests_below_400 and bucket.analytics as true or false."
+  }
+
+  validation {
+    condition     = try(var.logs.filter, null) == null || try(trimspace(var.logs.filter) != "", false)
     error_message = "logs: write filter in Cloud Logging's query language, or leave it out."
   }
 }
@@ -289,23 +331,29 @@ variable "regions" {
 
 variable "resources" {
   description = "Names under which the platform knows the service, where they are not `service` and `environment`: the Cloud Run service, the container and namespace on GKE, the load balancer's backends there (a regular expression), the Cloud SQL database (`PROJECT:INSTANCE`)."
-  type = object({
-    backend              = optional(string)
-    container            = optional(string)
-    database             = optional(string)
-    kubernetes_namespace = optional(string)
-    run_service          = optional(string)
-  })
+  # object({
+  #   backend              = optional(string)
+  #   container            = optional(string)
+  #   database             = optional(string)
+  #   kubernetes_namespace = optional(string)
+  #   run_service          = optional(string)
+  # })
+  type     = any
   default  = {}
   nullable = false
 
   validation {
-    condition     = alltrue([for text in values(var.resources) : text == null || can(regex("^[^\"\\\\\\s]+$", text))])
+    condition     = can(keys(var.resources)) && length(setsubtract(try(keys(var.resources), []), ["backend", "container", "database", "kubernetes_namespace", "run_service"])) == 0
+    error_message = "resources: unknown ${join(", ", setsubtract(try(keys(var.resources), []), ["backend", "container", "database", "kubernetes_namespace", "run_service"]))}; it takes backend, container, database, kubernetes_namespace and run_service."
+  }
+
+  validation {
+    condition     = alltrue([for text in try(values(var.resources), []) : text == null || can(regex("^[^\"\\\\\\s]+$", text))])
     error_message = "resources: write names without spaces, quotes and backslashes."
   }
 
   validation {
-    condition     = var.resources.database == null || can(regex("^[^:\"]+:[^:\"]+$", var.resources.database))
+    condition     = try(var.resources.database, null) == null || can(regex("^[^:\"]+:[^:\"]+$", var.resources.database))
     error_message = "resources: write database as PROJECT:INSTANCE."
   }
 }
@@ -338,6 +386,21 @@ variable "runbook_base_url" {
   validation {
     condition     = can(regex("^https://[^\\s\"]*[^\\s\"/]$", var.runbook_base_url))
     error_message = "runbook_base_url: write an https:// address without a slash at its end, such as \"https://example.com/runbooks\"."
+  }
+}
+
+variable "saved_queries" {
+  description = "Which queries for Logs Explorer the output `saved_queries` has: `all`, names of files in `saved_queries/`, `-name` to leave one out; the last word counts."
+  type        = list(string)
+  default     = ["all"]
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for word in var.saved_queries :
+      contains(["all", "-all"], word) || length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "saved_queries/**/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) > 0
+    ])
+    error_message = "saved_queries: write \"all\", or names of files in saved_queries/ without their ending, with a hyphen before those to leave out."
   }
 }
 
@@ -394,35 +457,47 @@ variable "thresholds" {
 
 variable "uptime_checks" {
   description = "How the service is called from outside. `access`: `public`, `private` (the calls carry an identity token, and Monitoring may invoke the service) or `internal` (nobody outside can call it: see README). `enabled = false` makes no checks and no policies that need them. `existing`: key -> id of checks that exist. `period` and `regions` in place of the files' own."
-  type = object({
-    access   = optional(string, "public")
-    enabled  = optional(bool, true)
-    existing = optional(map(string), {})
-    period   = optional(string)
-    regions  = optional(set(string))
-  })
+  # object({
+  #   access   = optional(string, "public")
+  #   enabled  = optional(bool, true)
+  #   existing = optional(map(string), {})
+  #   period   = optional(string)
+  #   regions  = optional(set(string))
+  # })
+  type     = any
   default  = {}
   nullable = false
 
   validation {
-    condition     = contains(["public", "private", "internal"], var.uptime_checks.access)
+    condition     = can(keys(var.uptime_checks)) && length(setsubtract(try(keys(var.uptime_checks), []), ["access", "enabled", "existing", "period", "regions"])) == 0
+    error_message = "uptime_checks: unknown ${join(", ", setsubtract(try(keys(var.uptime_checks), []), ["access", "enabled", "existing", "period", "regions"]))}; it takes access, enabled, existing, period and regions."
+  }
+
+  validation {
+    condition     = try(var.uptime_checks.access, null) == null || try(contains(["public", "private", "internal"], var.uptime_checks.access), false)
     error_message = "uptime_checks: write access as \"public\", \"private\" or \"internal\"."
   }
 
   validation {
-    condition     = alltrue([for id in values(var.uptime_checks.existing) : can(regex("^[A-Za-z0-9_-]+$", id))])
+    condition     = try(var.uptime_checks.enabled, null) == null || can(tobool(var.uptime_checks.enabled))
+    error_message = "uptime_checks: write enabled as true or false."
+  }
+
+  validation {
+    condition     = try(var.uptime_checks.existing, null) == null || try(alltrue([for id in values(var.uptime_checks.existing) : can(regex("^[A-Za-z0-9_-]+$", id))]), false)
     error_message = "uptime_checks: write existing as key -> id, the last part of projects/PROJECT/uptimeCheckConfigs/ID."
   }
 
   validation {
-    condition     = var.uptime_checks.period == null || contains(["60s", "300s", "600s", "900s"], coalesce(var.uptime_checks.period, "60s"))
+    condition     = try(var.uptime_checks.period, null) == null || try(contains(["60s", "300s", "600s", "900s"], var.uptime_checks.period), false)
     error_message = "uptime_checks: write period as \"60s\", \"300s\", \"600s\" or \"900s\"."
   }
 
   validation {
-    condition = var.uptime_checks.regions == null ? true : (
+    condition = try(var.uptime_checks.regions, null) == null ? true : try(
       length(setsubtract(var.uptime_checks.regions, ["ASIA_PACIFIC", "EUROPE", "SOUTH_AMERICA", "USA", "USA_IOWA", "USA_OREGON", "USA_VIRGINIA"])) == 0 &&
-      sum(concat([0], [for region in var.uptime_checks.regions : region == "USA" ? 3 : 1])) >= 3
+      sum(concat([0], [for region in toset(var.uptime_checks.regions) : region == "USA" ? 3 : 1])) >= 3,
+      false,
     )
     error_message = "uptime_checks: write at least three of ASIA_PACIFIC, EUROPE, SOUTH_AMERICA, USA_IOWA, USA_OREGON and USA_VIRGINIA as regions; USA stands for its three."
   }

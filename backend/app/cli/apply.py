@@ -1,4 +1,4 @@
-"""`cloudops apply`: policies, dashboards and uptime checks from files into the emulator."""
+"""`cloudops apply`: policies, dashboards and all else that files describe, into the emulator."""
 
 import json
 import sys
@@ -29,7 +29,8 @@ def apply(
 ) -> None:
     """Create or update what the files describe: all of it, or nothing when one of them is wrong.
 
-    Every file is read and checked first; what is wrong is told with file, line, field and reason.
+    Policies, dashboards, uptime checks, objectives and log-based metrics. Every file is read and checked first; what is
+    wrong is told with file, line, field and reason.
 
     Of this project's own policies the default set is applied: --var policies=all, or policies=default,queue_age.
 
@@ -50,10 +51,7 @@ def apply(
     from .client import credentials, unreachable  # noqa: PLC0415  # as httpx
 
     try:
-        defaults = {"project": project, "runbook_base_url": f"{http_address()}/runbooks"}
-        if (path / definitions.DEFAULTS).is_file():
-            defaults["policies"] = "default"
-        found = definitions.load(path, {**defaults, **variables})
+        found = definitions.load(path, {**usual_values(path, project), **variables})
         with httpx.Client(timeout=60, trust_env=False, headers=credentials()) as client:
             applied = definitions.apply(found, http_address(), project, channels=channels, client=client)
     except definitions.DefinitionError as error:
@@ -73,6 +71,14 @@ def apply(
     else:
         for one in applied:
             sys.stdout.write(f"{one.action:<9} {one.kind:<12} {one.display_name}\n")
+
+
+def usual_values(path: Path, project: str) -> dict[str, str]:
+    """What holds unless it is given: of this project's own policies the default set."""
+    from ..emulator.definitions import DEFAULTS  # noqa: PLC0415  # Google's message classes, for verbs that need them
+
+    usual = {"project": project, "runbook_base_url": f"{http_address()}/runbooks"}
+    return {**usual, "policies": "default"} if (path / DEFAULTS).is_file() else usual
 
 
 def values_from(file: Path | None) -> Mapping[str, Any]:

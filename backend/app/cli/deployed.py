@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .apply import values_from
+from .apply import usual_values, values_from
 from .options import fail, google_credentials, http_address, pairs, project_id, seconds
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def adopt(
     project: ProjectOption = "demo",
     google: GoogleOption = False,
 ) -> None:
-    """Write Terraform's import blocks for uptime checks, policies, dashboards and channels that exist already.
+    """Write Terraform's import blocks for what exists already: policies, dashboards, objectives, channels and the rest.
 
-    An object is found by its name for people. What no file describes is listed as a comment; `cloudops export` writes
-    files of it, and those are adopted from their folder.
+    An object is found by its name for people, an objective by its id too. What no file describes is listed as a
+    comment; `cloudops export` writes files of it, and those are adopted from their folder.
 
     [bold]Examples[/bold]
 
@@ -96,6 +96,8 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Tell the differences as JSON.")] = False,
 ) -> None:
     """Compare what is deployed with what the files say. Exit code 1: they differ.
+
+    Of this project's own policies the default set is compared, as apply applies it: --var policies=all.
 
     [bold]Examples[/bold]
 
@@ -206,8 +208,7 @@ def _definitions(
     """The files, and `<service>-<environment>` where both are known."""
     from ..emulator import definitions  # noqa: PLC0415  # Google's message classes, for these verbs only
 
-    defaults = {"project": project, "runbook_base_url": f"{http_address()}/runbooks"}
-    given: dict[str, Any] = {**defaults, **values_from(var_file), **pairs(var or [], "NAME=VALUE")}
+    given: dict[str, Any] = {**usual_values(path, project), **values_from(var_file), **pairs(var or [], "NAME=VALUE")}
     try:
         found = definitions.load(path, given)
     except definitions.DefinitionError as error:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 DEFAULT_GRPC = "127.0.0.1:8085"
 DEFAULT_HTTP = "http://127.0.0.1:8086"
+#: Where `cloudops run` takes requests.
+FRONT_PORT = 8088
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", re.ASCII)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..emulator.parity.comparison import Compared
-    from ..emulator.parity.probes import Probe
+    from ..emulator.parity.probe import Probe
     from ..emulator.parity.session import Side
     from ..emulator.parity.wire import Wire
 
@@ -76,7 +76,7 @@ def parity(
 
 def _list(chosen: "Sequence[Probe]", project: str, wires: "Sequence[Wire]") -> None:
     from ..emulator.parity.comparison import plain  # noqa: PLC0415  # the emulator, for this verb only
-    from ..emulator.parity.probes import Run  # noqa: PLC0415  # as above
+    from ..emulator.parity.probe import Run  # noqa: PLC0415  # as above
     from ..emulator.parity.wire import method_of, rest_form  # noqa: PLC0415  # as above
 
     run = Run(project, "RUN", datetime.now(UTC))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import coloured, fail, grpc_address, pairs, project_id, seconds
+from .options import FRONT_PORT, coloured, fail, grpc_address, pairs, project_id, seconds
 
 
 def run(
@@ -67,7 +67,7 @@ def run(
     if listen and listen == port:
         raise typer.BadParameter(f"{listen} is the --port of the command already", param_hint="--listen")
     serving = Serving(
-        listen=(8088 if port else 0) if listen is None else listen,
+        listen=(FRONT_PORT if port else 0) if listen is None else listen,
         concurrency=concurrency,
         request_seconds=seconds(timeout),
         startup_seconds=seconds(startup_timeout),

@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import fail, pairs, project_id, seconds
+from .options import FRONT_PORT, fail, pairs, project_id, seconds
+from .shipped import HOST
 
 _SHORTEST_TOKEN = 16
 
@@ -30,6 +32,18 @@ def up(
         ),
     ] = None,
     project: Annotated[str, typer.Option(help="Id of the project it plays.", callback=project_id)] = "demo",
+    service: Annotated[
+        str,
+        typer.Option(
+            envvar="SERVICE_NAME",
+            help="Watch this service from the start: load the default policies, dashboards, objectives and the uptime "
+            "check that come with the library.",
+            metavar="NAME",
+        ),
+    ] = "",
+    environment: Annotated[
+        str, typer.Option(envvar="ENVIRONMENT", help="The environment that --service runs in.", metavar="NAME")
+    ] = "development",
     data_dir: Annotated[
         Path | None,
         typer.Option(help="Keep everything here, also over kill -9. Without it: in memory.", file_okay=False),
@@ -46,7 +60,9 @@ def up(
     uptime_target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Where uptime checks find a host on this machine; may be repeated.", metavar="HOST=ADDRESS:PORT"
+            help="Where uptime checks find a host on this machine, with http:// before the address: without TLS, which "
+            "a front end would end; may be repeated.",
+            metavar="HOST=ADDRESS:PORT",
         ),
     ] = None,
     allow_targets: Annotated[
@@ -97,7 +113,9 @@ def up(
 
     cloudops up
 
-    cloudops up --data-dir .cloudops --evaluate-every 2s
+    cloudops up --service shop --evaluate-every 2s
+
+    cloudops up --data-dir .cloudops
 
     cloudops up --grpc-port 0 --http-port 0 --project my-project
 
@@ -112,7 +130,7 @@ def up(
     from ..emulator.project import Switches, with_switches  # noqa: PLC0415  # as below
     from ..emulator.server import PortTaken, ServeOptions, serve  # noqa: PLC0415  # gRPC and numpy only for this verb
     from ..emulator.transport.guard import is_loopback  # noqa: PLC0415  # as above
-    from ..emulator.uptime.targets import parse_place  # noqa: PLC0415  # as above
+    from ..emulator.uptime.targets import Place, parse_place  # noqa: PLC0415  # as above
 
     if not is_loopback(host):
         if not allow_remote:
@@ -132,7 +150,9 @@ def up(
         make_clock(clock)
         switches = pairs(switch or [], "NAME=VALUE")
         with_switches(Switches(), switches)
-        targets = dict(parse_place(one) for one in uptime_target or [])
+        # The shipped check asks for https://localhost: it finds the front of `cloudops run` there.
+        targets = {HOST: Place("127.0.0.1", FRONT_PORT, plain=True)} if service else {}
+        targets |= dict(parse_place(one) for one in uptime_target or [])
     except ValueError as error:
         fail(str(error), 2)
     options = ServeOptions(
@@ -158,6 +178,8 @@ def up(
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
         sys.stderr.write(_welcome(addresses, evaluate_every, data_dir))
+        if service:  # in a thread, since it calls the emulator that this loop serves
+            threading.Thread(target=_watch, args=(service, environment, addresses, token), daemon=True).start()
 
     try:
         asyncio.run(serve(options, ready))
@@ -170,6 +192,17 @@ def up(
     except KeyboardInterrupt:
         # Ctrl-C before the server minds signals itself.
         return
+
+
+def _watch(service: str, environment: str, addresses: dict[str, str], token: str) -> None:
+    from .shipped import apply_shipped  # noqa: PLC0415  # it needs the emulator's modules
+
+    try:
+        applied = apply_shipped(service, environment, addresses["http"], addresses["project"], token)
+    except Exception as error:  # noqa: BLE001  # the emulator serves all the same
+        sys.stderr.write(f"cloudops: {service} is not watched: {error}\n")
+    else:
+        sys.stderr.write(f"  watches  {service} in {environment}: {applied}\n")
 
 
 def _host_port(text: str, flag: str) -> str:

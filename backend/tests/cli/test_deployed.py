@@ -44,9 +44,12 @@ def project(emulator: RunningEmulator) -> Iterator[RunningEmulator]:
         ("v1/projects/demo/dashboards", "dashboards"),
         ("v3/projects/demo/uptimeCheckConfigs", "uptimeCheckConfigs"),
         ("v3/projects/demo/notificationChannels", "notificationChannels"),
+        ("v3/projects/demo/services", "services"),
     ):
         for one in listed(emulator, path, key):
             httpx.delete(f"{emulator.http}/{path.split('/')[0]}/{one['name']}").raise_for_status()
+    for one in listed(emulator, "v2/projects/demo/metrics", "metrics"):
+        httpx.delete(f"{emulator.http}/v2/projects/demo/metrics/{one['name']}").raise_for_status()
 
 
 def listed(emulator: RunningEmulator, path: str, key: str) -> list[dict[str, Any]]:
@@ -71,6 +74,34 @@ def run(emulator: RunningEmulator, *arguments: str, code: int = 0) -> str:
 
 def test_what_was_applied_differs_in_nothing(project: RunningEmulator) -> None:
     assert run(project, "diff", str(DATA), *ARGUMENTS) == ""
+
+
+def test_without_a_word_the_default_policies_are_compared_as_apply_makes_them(project: RunningEmulator) -> None:
+    usual = [one for one in ARGUMENTS if not one.startswith("policies=")]
+    usual = [one for at, one in enumerate(usual) if one != "--var" or usual[at + 1 : at + 2] != ["--var"]]
+    told = json.loads(run(project, "diff", str(DATA), *usual, "--json", code=1))
+    asked = {one.display_name for one in definitions.load(DATA, {**VALUES, "policies": "default"})}
+    assert {one["display_name"] for one in told if one["kind"] == "policy"} <= asked
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "line"),
+    [
+        ("v3/projects/demo/services/items-production/serviceLevelObjectives/items-production-latency", "goal", "goal"),
+        ("v2/projects/demo/metrics/items-production-memory-kills", "description", "description"),
+    ],
+)
+def test_objectives_and_log_based_metrics_are_compared_too(
+    project: RunningEmulator, path: str, change: str, line: str
+) -> None:
+    there = httpx.get(f"{project.http}/{path}").raise_for_status().json()
+    there[change] = 0.5 if change == "goal" else "Changed by hand."
+    verb = "PATCH" if path.startswith("v3") else "PUT"
+    httpx.request(verb, f"{project.http}/{path}", json=there).raise_for_status()
+    (told,) = json.loads(run(project, "diff", str(DATA), *ARGUMENTS, "--json", code=1))
+    changed = [one for one in told["text"].splitlines()[2:] if one.startswith(("-", "+"))]
+    assert len(changed) == 2
+    assert all(one[1:].startswith(line) for one in changed)
 
 
 def test_a_change_by_hand_is_told_with_its_lines(project: RunningEmulator) -> None:
@@ -139,6 +170,27 @@ def test_import_blocks_lead_to_the_modules_addresses(project: RunningEmulator) -
     assert f'import {{\n  to = {address}\n  id = "{high}"\n}}' in blocks
     assert 'module.watch.google_monitoring_notification_channel.channels["on-call"]' in blocks
     assert 'module.watch.google_monitoring_uptime_check_config.uptime_checks["public"]' in blocks
+    assert 'module.watch.google_monitoring_slo.slos["availability"]' in blocks
+    assert "to = module.watch.google_monitoring_custom_service.service[0]" in blocks
+    metric = 'module.watch.google_logging_metric.log_metrics["memory_kills"]'
+    assert f'to = {metric}\n  id = "demo items-production-memory-kills"' in blocks
+
+
+def test_an_objective_of_another_id_is_told_and_not_imported(project: RunningEmulator) -> None:
+    """Terraform would delete it and make its own: the id is a part of its name."""
+    service = f"{project.http}/v3/projects/demo/services/items-production/serviceLevelObjectives"
+    (availability,) = [
+        one
+        for one in httpx.get(service).raise_for_status().json()["serviceLevelObjectives"]
+        if one["displayName"].startswith("Availability")
+    ]
+    httpx.delete(f"{project.http}/v3/{availability['name']}").raise_for_status()
+    body = {key: value for key, value in availability.items() if key != "name"}
+    made = httpx.post(service, params={"serviceLevelObjectiveId": "by-hand"}, json=body).raise_for_status().json()
+    blocks = run(project, "adopt", str(DATA), *ARGUMENTS)
+    assert 'google_monitoring_slo.slos["availability"]' not in blocks
+    assert f"# {made['name']} is" in blocks
+    assert "items-production-availability: delete it, or leave out the file." in blocks
 
 
 def test_what_no_file_describes_is_listed_and_not_imported(project: RunningEmulator) -> None:

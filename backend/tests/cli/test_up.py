@@ -1,6 +1,7 @@
 """`cloudops up` as a process: its one line, its refusals, its end."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -32,6 +33,43 @@ def test_one_line_of_json_tells_the_addresses_and_the_rest_goes_to_stderr():
     assert f"CLOUDOPS_EMULATOR_HOST={addresses['grpc']}" in told
     assert addresses["http"] in told
     assert "every 2s" in told
+
+
+def test_a_service_is_watched_from_the_start():
+    with started("up", "--grpc-port", "0", "--http-port", "0", "--environment", "test", SERVICE_NAME="shop") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        addresses = json.loads(process.stdout.readline())
+        told = next(line for line in process.stderr if "watches" in line)
+        assert "shop in test" in told
+        found = {
+            kind: httpx.get(f"{addresses['http']}/{path}").json()[kind]
+            for kind, path in {
+                "alertPolicies": "v3/projects/demo/alertPolicies",
+                "dashboards": "v1/projects/demo/dashboards",
+                "uptimeCheckConfigs": "v3/projects/demo/uptimeCheckConfigs",
+            }.items()
+        }
+        assert {name: len(objects) for name, objects in found.items()} == {
+            kind: int(re.search(rf"(\d+) {name}", told)[1])  # type: ignore[index]  # a missing one fails the test
+            for kind, name in {
+                "alertPolicies": "policies",
+                "dashboards": "dashboards",
+                "uptimeCheckConfigs": "uptime checks",
+            }.items()
+        }
+        assert all("shop-test" in one["displayName"] for objects in found.values() for one in objects)
+        runbook = found["alertPolicies"][0]["documentation"]["links"][0]["url"]
+        assert httpx.get(runbook, follow_redirects=True).status_code == 200
+
+
+def test_a_service_that_cannot_be_watched_is_told_and_the_emulator_serves():
+    with started("up", "--grpc-port", "0", "--http-port", "0", "--service", "No Such Name") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        addresses = json.loads(process.stdout.readline())
+        assert next(line for line in process.stderr if "is not watched" in line)
+        assert httpx.get(f"{addresses['http']}/v3/projects/demo/alertPolicies").status_code == 200
 
 
 def test_a_tls_port_comes_with_its_certificate():

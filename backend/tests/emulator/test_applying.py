@@ -13,9 +13,11 @@ from starlette.applications import Starlette
 from app.emulator.alerting.suite import Alerting
 from app.emulator.dashboards.service import DashboardsService
 from app.emulator.definitions import DefinitionError, apply, data_root, load
+from app.emulator.logging.suite import CloudLogging
 from app.emulator.monitoring.service import MetricService
 from app.emulator.monitoring.store import MetricStore
 from app.emulator.project import Context
+from app.emulator.services.service import ServiceMonitoringService
 from app.emulator.transport.rest import rest_route
 from app.emulator.uptime.service import UptimeCheckService
 from support.alerting import Source
@@ -62,16 +64,28 @@ class Bench:
     def __init__(self) -> None:
         context, store = Context(), MetricStore()
         self.alerting = Alerting(context, store, Source())
-        services = self.alerting.services | {
-            "google.monitoring.v3.MetricService": MetricService(context, store),
-            "google.monitoring.dashboard.v1.DashboardsService": DashboardsService(context),
-            "google.monitoring.v3.UptimeCheckService": UptimeCheckService(context, self.alerting.policies.policies),
-        }
+        logging = CloudLogging(context, store)
+        services = (
+            self.alerting.services
+            | logging.services
+            | {
+                "google.monitoring.v3.ServiceMonitoringService": ServiceMonitoringService(context, store),
+                "google.monitoring.v3.MetricService": MetricService(context, store),
+                "google.monitoring.dashboard.v1.DashboardsService": DashboardsService(context),
+                "google.monitoring.v3.UptimeCheckService": UptimeCheckService(context, self.alerting.policies.policies),
+            }
+        )
         self.wire = Wire(Starlette(routes=[*self.alerting.routes(), rest_route(services)]))
         self.client = httpx.Client(transport=self.wire)
 
-    def apply(self, path: Path, channels: dict[str, str] | None = None, **options: Any) -> list[tuple[str, str]]:
-        definitions = load(path, VARIABLES)
+    def apply(
+        self,
+        path: Path,
+        channels: dict[str, str] | None = None,
+        variables: dict[str, Any] = VARIABLES,
+        **options: Any,
+    ) -> list[tuple[str, str]]:
+        definitions = load(path, variables)
         applied = apply(definitions, "127.0.0.1:1", "demo", channels=channels, client=self.client, **options)
         return [(one.kind, one.action) for one in applied]
 
@@ -227,3 +241,86 @@ def test_a_server_that_is_not_there_is_told_with_the_next_step(tmp_path: Path) -
     definitions = load(folder(tmp_path, policies__p=policy("P")))
     with pytest.raises(DefinitionError, match=r"127\.0\.0\.1:1 does not answer .* is `cloudops up` running"):
         apply(definitions, "127.0.0.1:1", "demo")
+
+
+# Objectives and log-based metrics
+
+
+def objective(goal: float = 0.99) -> dict[str, Any]:
+    filters = {
+        "goodServiceFilter": 'metric.type="run.googleapis.com/request_count" metric.labels.response_code_class="2xx"',
+        "totalServiceFilter": 'metric.type="run.googleapis.com/request_count"',
+    }
+    return {
+        "displayName": "Availability",
+        "goal": goal,
+        "rollingPeriod": "2592000s",
+        "serviceLevelIndicator": {"requestBased": {"goodTotalRatio": filters}},
+    }
+
+
+def counted(text: str = "boom") -> dict[str, Any]:
+    return {"name": "items/failures", "filter": f'textPayload:"{text}"'}
+
+
+def test_an_objective_gets_a_service_and_both_are_found_again_by_their_ids(bench: Bench, tmp_path: Path) -> None:
+    files = folder(tmp_path, slos__first_answer=objective())
+    assert bench.apply(files) == [("service", "created"), ("slo", "created")]
+    service = bench.get("v3/projects/demo/services/items-production")
+    assert service["displayName"] == "items-production"
+    assert service["userLabels"] == {"environment": "production", "service": "items"}
+    (made,) = bench.get(f"v3/{service['name']}/serviceLevelObjectives")["serviceLevelObjectives"]
+    assert made["name"].endswith("/serviceLevelObjectives/items-production-first-answer")
+    assert bench.apply(files) == [("service", "unchanged"), ("slo", "unchanged")]
+    assert bench.apply(folder(tmp_path, slos__first_answer=objective(0.5)))[1] == ("slo", "updated")
+    assert bench.get(f"v3/{made['name']}")["goal"] == 0.5
+
+
+def test_an_objective_goes_below_a_service_that_exists(bench: Bench, tmp_path: Path) -> None:
+    place = {"type": "CLOUD_RUN", "service_name": "items", "location": "europe-west1"}
+    body = {"displayName": "Items", "cloudRun": {"serviceName": place["service_name"], "location": place["location"]}}
+    bench.client.post("http://x/v3/projects/demo/services?serviceId=theirs", json=body).raise_for_status()
+    given = {**VARIABLES, "slo_service": "projects/demo/services/theirs"}
+    assert bench.apply(folder(tmp_path, slos__a=objective()), variables=given) == [("slo", "created")]
+    assert bench.get("v3/projects/demo/services/theirs/serviceLevelObjectives")["serviceLevelObjectives"]
+
+
+def test_an_objective_of_nobody_is_refused_before_anything_is_written(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError, match="an objective belongs to a service: give it --var service="):
+        bench.apply(folder(tmp_path, slos__a=objective(), policies__p=policy("P")), variables={})
+    assert bench.wire.writes == []
+
+
+def test_a_log_based_metric_is_found_again_by_its_name_with_its_slash(bench: Bench, tmp_path: Path) -> None:
+    files = folder(tmp_path, log_metrics__failures=counted())
+    assert bench.apply(files) == [("log_metric", "created")]
+    assert bench.apply(files) == [("log_metric", "unchanged")]
+    assert bench.apply(folder(tmp_path, log_metrics__failures=counted("bang"))) == [("log_metric", "updated")]
+    (metric,) = bench.get("v2/projects/demo/metrics")["metrics"]
+    assert metric["filter"] == 'textPayload:"bang"'
+
+
+def test_a_policy_may_read_a_log_based_metric_of_the_same_files(bench: Bench, tmp_path: Path) -> None:
+    filter_ = 'metric.type="logging.googleapis.com/user/items/failures" resource.type="cloud_run_revision"'
+    condition = {
+        "displayName": "C",
+        "conditionThreshold": {
+            "filter": filter_,
+            "comparison": "COMPARISON_GT",
+            "duration": "0s",
+            "aggregations": [{"alignmentPeriod": "60s", "perSeriesAligner": "ALIGN_RATE"}],
+        },
+    }
+    reading = policy("P") | {"conditions": [condition]}
+    with pytest.raises(DefinitionError, match="Cannot find metric"):
+        bench.apply(folder(tmp_path / "alone", policies__p=reading))
+    files = folder(tmp_path / "both", policies__p=reading, log_metrics__failures=counted())
+    assert bench.apply(files) == [("log_metric", "created"), ("policy", "created")]
+
+
+def test_what_came_before_a_refusal_is_undone_for_objectives_and_metrics_too(bench: Bench, tmp_path: Path) -> None:
+    bench.wire.refuse = ("POST", "serviceLevelObjectives")
+    with pytest.raises(DefinitionError, match="planted"):
+        bench.apply(folder(tmp_path, slos__a=objective(), log_metrics__failures=counted()))
+    assert not bench.get("v3/projects/demo/services").get("services")
+    assert not bench.get("v2/projects/demo/metrics").get("metrics")

@@ -34,6 +34,16 @@ conditions:
       duration: "0s"
 """
 
+FILTER = 'metric.type="run.googleapis.com/request_count"'
+OBJECTIVE = {
+    "displayName": "O",
+    "goal": 0.99,
+    "rollingPeriod": "86400s",
+    "serviceLevelIndicator": {
+        "requestBased": {"goodTotalRatio": {"goodServiceFilter": FILTER, "totalServiceFilter": FILTER}}
+    },
+}
+
 
 def write(folder: Path, name: str, text: str) -> Path:
     path = folder / name
@@ -250,6 +260,30 @@ def test_a_broken_policy_is_told_by_file_line_field_and_reason(
     assert reason in problem
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("slos/o.json", {"gaol": 0.9}, "gaol: ServiceLevelObjective has no field gaol; did you mean goal?"),
+        ("slos/o.json", {"goal": 0.99999}, "goal: Field service_level_objective.goal"),
+        ("slos/o.json", {"rollingPeriod": "3600s"}, "must be an integer multiple of 1 day"),
+        ("slos/o.json", {"serviceLevelIndicator": {}}, "service_level_indicator.type"),
+        ("slos/o.json", {"displayName": ""}, "displayName: is missing"),
+        ("log_metrics/m.json", {"filtre": "x"}, "filtre: LogMetric has no field filtre; did you mean filter?"),
+        ("log_metrics/m.json", {"filter": "severity=("}, "filter"),
+        ("log_metrics/m.json", {"name": ""}, "name: is missing"),
+        ("log_metrics/m.json", {"valueExtractor": "EXTRACT(jsonPayload.x)"}, "needs a metric_descriptor with"),
+    ],
+)
+def test_a_broken_objective_or_metric_is_told_with_its_file(
+    tmp_path: Path, name: str, change: dict[str, Any], reason: str
+) -> None:
+    right = OBJECTIVE if name.startswith("slos") else {"name": "m", "filter": "severity=ERROR"}
+    path = write(tmp_path, name, json.dumps({**right, **change}))
+    (problem,) = problems(path)
+    assert problem.startswith(f"{path}:")
+    assert reason in problem
+
+
 def test_all_problems_of_all_files_come_together(tmp_path: Path) -> None:
     write(tmp_path, "policies/a.yaml", POLICY.replace("combiner", "combinr").replace("duration", "durtion"))
     write(tmp_path, "policies/b.yaml.tftpl", POLICY.replace('"P"', '"${nme}"'))
@@ -268,14 +302,18 @@ def test_what_a_file_is_its_folder_says_or_its_content(tmp_path: Path) -> None:
         "monitoredResource": {"type": "uptime_url", "labels": {"host": "h"}},
         "httpCheck": {},
     }
-    for name, data in (("a.json", layout), ("b.json", check), ("c/d.json", {"displayName": "x"})):
+    metric = {"name": "failures", "filter": "severity=ERROR", "metricDescriptor": {"valueType": "INT64"}}
+    files = (("a.json", layout), ("b.json", check), ("c/d.json", {"displayName": "x"}), ("m.json", metric))
+    for name, data in (*files, ("o.json", OBJECTIVE)):
         write(tmp_path, name, json.dumps(data))
     write(tmp_path, "p.yaml", POLICY)
     assert "neither an alert policy" in problems(tmp_path)[0]
     shutil.rmtree(tmp_path / "c")
     assert [(one.kind, one.key) for one in load(tmp_path)] == [
         ("uptime_check", "b"),
+        ("log_metric", "m"),
         ("policy", "p"),
+        ("slo", "o"),
         ("dashboard", "a"),
     ]
 

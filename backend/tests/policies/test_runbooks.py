@@ -83,3 +83,10 @@ def test_a_policys_runbook_says_what_no_data_means() -> None:
     for name in policies:
         text = (RUNBOOKS[0].parent / f"{name}.md").read_text(encoding="utf-8")
         assert re.search(r"[Nn]o data|No entries|without data", text), name
+
+
+@pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
+def test_what_is_done_on_cloud_run_is_told_for_gke_too(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("gcloud run") == 0 or "On GKE: " in text
+    assert "run.googleapis.com%2Fvarlog%2Fsystem" not in text or "GKE" in text or "k8s_" in text

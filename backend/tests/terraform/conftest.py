@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from support.emulator import RunningEmulator, running_emulator
-from support.terraform import VERSION, Workspace, copy_of_module, environment, provider, provider_block
+from support.terraform import (
+    PROGRAM,
+    VERSION,
+    Workspace,
+    copy_of_module,
+    initialised,
+    provider,
+    provider_block,
+)
 from support.tools import tool
 
 # Makes a workspace of HCL beside a copy of the modules, against an emulator, with the provider in some version.
@@ -15,7 +23,7 @@ LiveWorkspace = Callable[..., Workspace]
 @pytest.fixture(scope="session")
 def provider_at() -> Iterator[Callable[[str], str]]:
     """The stand-in in the version asked for, started once; what TF_REATTACH_PROVIDERS needs."""
-    tool("terraform")
+    tool(PROGRAM)
     lines: dict[str, str] = {}
     with contextlib.ExitStack() as running:
 
@@ -63,9 +71,3 @@ def live_in(tmp_path: Path, emulator: RunningEmulator, provider_at: Callable[[st
         return initialised(folder, tmp_path, provider_at(version))
 
     return make
-
-
-def initialised(folder: Path, root: Path, line: str) -> Workspace:
-    workspace = Workspace(folder, environment(root / "cli.tfrc", TF_REATTACH_PROVIDERS=line))
-    workspace.ok("init", "-no-color", "-input=false")
-    return workspace

@@ -18,7 +18,9 @@ from terraform.standin.values import conform
 COLLECTIONS = {
     "alertPolicies": "v3/projects/demo/alertPolicies",
     "dashboards": "v1/projects/demo/dashboards",
+    "metrics": "v2/projects/demo/metrics",
     "notificationChannels": "v3/projects/demo/notificationChannels",
+    "serviceLevelObjectives": "v3/projects/demo/services/-/serviceLevelObjectives",
     "services": "v3/projects/demo/services",
     "uptimeCheckConfigs": "v3/projects/demo/uptimeCheckConfigs",
 }
@@ -31,6 +33,11 @@ resource "google_monitoring_notification_channel" "hook" {
 
 variable "environment" {
   type = string
+}
+
+variable "platform" {
+  type    = string
+  default = "cloud_run"
 }
 
 variable "services" {
@@ -50,6 +57,7 @@ module "monitoring" {
   environment      = var.environment
   host             = "${each.key}.example.com"
   location         = "europe-west1"
+  platform         = var.platform
   project          = "demo"
   routes           = { default = { default = [google_monitoring_notification_channel.hook.name] } }
   runbook_base_url = "https://example.com/runbooks"
@@ -87,7 +95,9 @@ def test_what_was_applied_is_there_and_a_second_plan_is_empty(live: Workspace, e
     assert {key: len(found) for key, found in objects.items()} == {
         "alertPolicies": sum(".google_monitoring_alert_policy." in at for at in actions(plan)),
         "dashboards": sum(".google_monitoring_dashboard." in at for at in actions(plan)),
+        "metrics": sum(".google_logging_metric." in at for at in actions(plan)),
         "notificationChannels": 1,
+        "serviceLevelObjectives": sum(".google_monitoring_slo." in at for at in actions(plan)),
         "services": sum(".google_monitoring_custom_service." in at for at in actions(plan)),
         "uptimeCheckConfigs": sum(".google_monitoring_uptime_check_config." in at for at in actions(plan)),
     }
@@ -96,32 +106,51 @@ def test_what_was_applied_is_there_and_a_second_plan_is_empty(live: Workspace, e
     assert actions(live.plan(**variables)) == {}
 
 
-def test_terraform_and_cloudops_apply_leave_the_same_objects(live: Workspace, emulator: RunningEmulator) -> None:
-    def content(objects: dict[str, list[dict[str, Any]]]) -> Any:
-        """What somebody wrote: without names, ids, times and the channels, which each of the two chooses itself."""
-        ids = {found["name"].rpartition("/")[2] for found in objects["uptimeCheckConfigs"]}
-        given = {"name", "etag", "creationRecord", "mutationRecord", "notificationChannels", "notificationChannelNames"}
+def content(objects: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """What somebody wrote, by the name that they chose: without ids of the server's, times and channels."""
+    ids = {found["name"].rpartition("/")[2] for found in objects["uptimeCheckConfigs"]}
+    given = {"etag", "creationRecord", "mutationRecord", "notificationChannels", "notificationChannelNames"}
+    given |= {"createTime", "updateTime"}
+    # Of these the name is chosen too.
+    named = {"metrics", "serviceLevelObjectives", "services"}
 
-        def strip(value: Any) -> Any:
-            if isinstance(value, dict):
-                return {key: strip(item) for key, item in value.items() if key not in given}
-            if isinstance(value, str):
-                for known in ids:
-                    value = value.replace(known, "CHECK")
-            return [strip(item) for item in value] if isinstance(value, list) else value
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: strip(item) for key, item in value.items() if key not in given}
+        if isinstance(value, str):
+            for known in ids:
+                value = value.replace(known, "CHECK")
+        return [strip(item) for item in value] if isinstance(value, list) else value
 
-        return strip({key: found for key, found in objects.items() if key not in {"notificationChannels", "services"}})
+    def unnamed(kind: str, found: dict[str, Any]) -> Any:
+        conditions = [{**one, "name": ""} for one in found.get("conditions", [])]
+        return strip({**found, **({} if kind in named else {"name": "", "conditions": conditions})})
 
-    live.apply(environment="production", services=["items"])
+    return {
+        kind: {one["name"] if kind in named else one["displayName"]: unnamed(kind, one) for one in found}
+        for kind, found in objects.items()
+        if kind != "notificationChannels"
+    }
+
+
+@pytest.mark.parametrize("platform", ["cloud_run", "gke"])
+def test_terraform_and_cloudops_apply_leave_the_same_objects(
+    platform: str, live: Workspace, emulator: RunningEmulator
+) -> None:
+    live.apply(environment="production", services=["items"], platform=platform)
     with running_emulator() as other:
         inputs = {name: value for name, value in INPUTS.items() if name != "routes"}
-        given = {**inputs, "host": "items.example.com", "policies": "default", "project": "demo"}
+        given = {**inputs, "host": "items.example.com", "policies": "default", "project": "demo", "platform": platform}
         hook = {"hook": "http://127.0.0.1:9/hook"}
-        definitions.apply(definitions.load(MODULE, given), other.http, "demo", channels=hook)
-        both = content(held(emulator)), content(held(other))
-    for kind in both[0].keys() | both[1].keys():
-        first, second = ({one["displayName"]: one for one in objects[kind]} for objects in both)
-        assert first == second
+        loaded = definitions.load(MODULE, given)
+        definitions.apply(loaded, other.http, "demo", channels=hook)
+        applied, ours = content(held(emulator)), content(held(other))
+        again = definitions.apply(loaded, other.http, "demo", channels=hook)
+    assert applied.keys() == ours.keys()
+    for kind, found in applied.items():
+        assert found, f"no {kind} to compare"
+        assert found == ours[kind]
+    assert {one.action for one in again} == {"unchanged"}
 
 
 def test_a_marker_holds_the_uptime_checks_id(live: Workspace, emulator: RunningEmulator) -> None:
@@ -189,8 +218,10 @@ def test_destroying_one_of_two_services_leaves_the_other_whole(live: Workspace, 
     both = held(emulator)
     live.apply(environment="production", services=["orders"])
     left = held(emulator)
-    for key in ("alertPolicies", "dashboards", "services", "uptimeCheckConfigs"):
-        assert left[key] == [found for found in both[key] if "orders-production" in found["displayName"]]
+    for key in left.keys() - {"notificationChannels"}:
+        mine = [found for found in both[key] if "orders-production" in found.get("displayName", found["name"])]
+        assert mine
+        assert left[key] == mine
     live.destroy()
     assert not any(held(emulator).values())
 

@@ -283,6 +283,48 @@ def test_an_entry_of_the_service_lies_in_its_own_bucket_alone(
     assert kept("_Default") >= {"another's"}
 
 
+BASIC: dict[str, dict[str, Any]] = {
+    "answers": {"basicSli": {"availability": {}}},
+    "fast_answers": {"basicSli": {"latency": {"threshold": "0.500s"}, "location": ["europe-west1"]}},
+    "windows_of_answers": {
+        "windowsBased": {
+            "goodTotalRatioThreshold": {"basicSliPerformance": {"availability": {}}, "threshold": 0.99},
+            "windowPeriod": "300s",
+        }
+    },
+}
+
+
+@known_from(proto="google/monitoring/v3/service.proto, BasicSli")
+def test_a_service_that_monitoring_knows_takes_basic_indicators_too(
+    live_in: Callable[..., Workspace], emulator: RunningEmulator
+) -> None:
+    service = {"displayName": "Items", "cloudRun": {"serviceName": "items", "location": "europe-west1"}}
+    created = httpx.post(f"{emulator.http}/v3/projects/demo/services?serviceId=known", json=service).raise_for_status()
+    settings = {
+        "directories": ["${path.module}/own"],
+        "environment": "production",
+        "host": "items.example.com",
+        "location": "europe-west1",
+        "project": "demo",
+        "runbook_base_url": "https://example.com/runbooks",
+        "service": "items",
+        "slo_service": created.json()["name"],
+    }
+    workspace = live_in(hcl(settings))
+    (workspace.folder / "own" / "slos").mkdir(parents=True)
+    for name, indicator in BASIC.items():
+        document = {**slo("ratio"), "displayName": name, "serviceLevelIndicator": indicator}
+        (workspace.folder / "own" / "slos" / f"{name}.yaml").write_text(yaml.safe_dump(document))
+    bodies = planned_bodies(workspace.apply())
+    for name, indicator in BASIC.items():
+        body = bodies[f'module.monitoring.google_monitoring_slo.slos["{name}"]']
+        assert body["serviceLevelIndicator"] == indicator
+        json_format.ParseDict(body, ServiceLevelObjective.pb(ServiceLevelObjective()))
+    assert not any("custom_service" in at for at in bodies)
+    assert actions(workspace.plan()) == {}
+
+
 @known_from(docs="cloud.google.com/logging/docs/buckets: a deleted bucket is kept for seven days")
 def test_when_everything_goes_nothing_of_ours_is_left_but_the_bucket_for_seven_days(
     live_in: Callable[..., Workspace], emulator: RunningEmulator

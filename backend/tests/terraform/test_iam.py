@@ -1,12 +1,13 @@
 """Roles follow what is switched on: each feature gives its own, and nothing gives another."""
 
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
 import pytest
 
 from support.provenance import known_from
-from support.terraform import INPUTS, Workspace
+from support.terraform import INPUTS, Workspace, actions
 
 # feature -> (roles, APIs), as the documents of each API tell them.
 TABLE: dict[str, tuple[set[str], set[str]]] = {
@@ -59,3 +60,40 @@ def test_monitoring_may_call_a_private_service_and_publish_to_topics_of_channels
     assert apis == ALWAYS | {"pubsub.googleapis.com"}
     assert planned(unchanged, channels={"one": {**topic, "grant_publisher": False}})[0] == set()
     assert planned(unchanged, platform="gke", uptime_checks={"access": "private"})[0] == set()
+
+
+SHARED = """
+variable "services" {
+  type = map(string)
+}
+
+module "monitoring" {
+  source   = "../terraform/monitoring"
+  for_each = var.services
+
+  dashboards       = []
+  environment      = "production"
+  host             = "${each.key}.example.com"
+  iam              = { features = ["metrics"], service_account = each.value == "" ? null : each.value }
+  location         = "europe-west1"
+  log_metrics      = []
+  policies         = []
+  project          = "demo"
+  runbook_base_url = "https://example.com/runbooks"
+  service          = each.key
+  slos             = []
+}
+"""
+
+
+def test_of_services_that_share_an_account_one_alone_may_grant_its_roles(live_in: Callable[..., Workspace]) -> None:
+    """What the README says of both: who grants twice loses the role with the first that goes."""
+    account = "shared@demo.iam.gserviceaccount.com"
+    live = live_in(SHARED)
+    live.apply(services={"items": account, "orders": account})
+    left = {"orders": account}
+    live.apply(services=left)
+    assert [change for at, change in actions(live.plan(services=left)).items() if "iam_member" in at] == [["create"]]
+    live.apply(services={"orders": account, "items": ""})
+    live.apply(services=left)
+    assert actions(live.plan(services=left)) == {}

@@ -30,7 +30,7 @@ def test_it_tests_every_module_and_leaves_the_project_as_it_was(emulator: Runnin
             check=False,
         )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    assert done.stdout.count("0 failed.") == len((".", "project", "channels"))
+    assert done.stdout.count("0 failed.") == len((".", "project", "channels", "queries"))
     assert "The second plan is empty." in done.stdout
     assert "Apply complete!" in done.stdout
     assert httpx.get(f"{emulator.http}/v3/projects/demo/alertPolicies").json().get("alertPolicies", []) == []

@@ -14,6 +14,7 @@ from support.snapshots import check
 from support.terraform import (
     INPUTS,
     MODULE,
+    PROGRAM,
     REPOSITORY,
     VERSION,
     Workspace,
@@ -56,8 +57,10 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 DEFAULT = set(yaml.safe_load((MODULE / "defaults.yaml").read_text())["policies"])
 
 
-def files(folder: str) -> set[str]:
-    return {path.name.split(".")[0] for path in (MODULE / folder).iterdir() if path.is_file()}
+def files(folder: str, platform: str = "cloud_run") -> set[str]:
+    """Keys of our files, those of the platform among them."""
+    places = [MODULE / folder, MODULE / folder / platform]
+    return {path.name.partition(".")[0] for place in places for path in place.glob("*.*")}
 
 
 def keys(bodies: dict[str, Any], resource: str) -> set[str]:
@@ -70,7 +73,7 @@ def plan(unchanged: Workspace) -> dict[str, Any]:
 
 
 def test_terraform_fmt_would_change_nothing(tmp_path: Path) -> None:
-    tool("terraform")
+    tool(PROGRAM)
     workspace = Workspace(REPOSITORY / "terraform", environment(tmp_path / "cli.tfrc"))
     workspace.ok("fmt", "-check", "-recursive", "-diff", "-no-color")
 
@@ -104,10 +107,12 @@ def test_the_outputs_name_every_object_by_its_file(plan: dict[str, Any]) -> None
         "dashboards": files("dashboards"),
         "log_metrics": set(),
         "log_sinks": set(),
+        "saved_queries": set(),
         "slos": files("slos"),
         "uptime_checks": files("uptime_checks"),
     }
     assert told["log_metrics"] == files("log_metrics")
+    assert told["saved_queries"] == files("saved_queries")
     assert "monitoring.googleapis.com" in told["apis"]
 
 
@@ -338,7 +343,7 @@ def test_a_file_that_is_no_template_is_read_as_it_stands(module: Workspace) -> N
 
 def test_terraform_starts_the_provider_itself_from_a_mirror(tmp_path: Path) -> None:
     """The path without a running provider: `terraform init` installs the stand-in, and the handshake uses TLS."""
-    tool("terraform")
+    tool(PROGRAM)
     folder = copy_of_module(tmp_path)
     settings = tmp_path / "cli.tfrc"
     workspace = Workspace(folder, environment(settings))

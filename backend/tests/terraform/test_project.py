@@ -6,10 +6,11 @@ from typing import Any
 import httpx
 import pytest
 from google.api.metric_pb2 import MetricDescriptor
+from google.cloud.logging_v2.types import LogBucket
 from google.protobuf import json_format
 
 from support.emulator import RunningEmulator
-from support.provenance import our_choice
+from support.provenance import known_from, our_choice
 from support.terraform import MODULE, Workspace, actions, planned_bodies
 
 LOWEST = "7.32.0"
@@ -85,6 +86,21 @@ def test_it_is_applied_and_a_second_plan_is_empty(live: Workspace, emulator: Run
     assert list(actions(plan).values()) == [["delete"]]
 
 
+@known_from(proto="google/cloud/billing/budgets/v1/budget_model.proto, google/logging/v2/logging_config.proto")
+def test_a_budget_and_a_log_bucket_are_googles_own_messages(live: Workspace) -> None:
+    bodies = planned_bodies(live.plan())
+    bucket = bodies['module.project.google_logging_project_bucket_config.buckets["archive"]']
+    json_format.ParseDict(bucket, LogBucket.pb(LogBucket()))
+    budgets = pytest.importorskip("google.cloud.billing.budgets_v1", reason="google-cloud-billing-budgets is missing")
+    message = json_format.ParseDict(
+        bodies["module.project.google_billing_budget.project[0]"], budgets.Budget.pb(budgets.Budget())
+    )
+    assert message.amount.specified_amount.units == 100
+    assert [rule.threshold_percent for rule in message.threshold_rules] == [0.5, 0.9, 1, 1]
+    assert [rule.spend_basis for rule in message.threshold_rules][-1] == budgets.ThresholdRule.Basis.FORECASTED_SPEND
+    assert list(message.budget_filter.projects) == ["projects/123"]
+
+
 @our_choice("descriptors carry all points of their metric, log buckets all entries: who removes a module means neither")
 def test_when_it_goes_what_holds_data_stays(live: Workspace, emulator: RunningEmulator) -> None:
     live.apply()
@@ -115,11 +131,21 @@ REFUSED: list[tuple[str, str, str]] = [
     ("apis", '["monitoring"]', "apis: write names of APIs"),
     ("budget", '{ amount = 5, billing_account = "1" }', "budget: write billing_account as"),
     ("budget", '{ amount = 0.5, billing_account = "012345-6789AB-CDEF01" }', "budget: write amount as a whole number"),
+    ("budget", '{ amout = 5, billing_account = "012345-6789AB-CDEF01" }', "budget: unknown amout; it takes alerts"),
+    ("budget", '{ amount = "a lot", billing_account = "012345-6789AB-CDEF01" }', "budget: write amount as a whole"),
+    (
+        "budget",
+        '{ amount = 5, billing_account = "012345-6789AB-CDEF01", currency = "Euro" }',
+        "budget: write currency as",
+    ),
     ("catalogues", '["nothing.json"]', "catalogues: write paths of JSON files"),
     ("ci", '{ "ci@example.com" = ["logs"] }', "ci: write members with their kind"),
     ("ci", '{ "user:ci@example.com" = ["everything"] }', "ci: write sets of"),
     ("descriptors", '{ domain = "prometheus" }', "descriptors: write domain as"),
+    ("descriptors", '{ namespace = "shop" }', "descriptors: unknown namespace; it takes domain and namespaces"),
     ("descriptors", '{ namespaces = ["my-shop"] }', "descriptors: write namespaces of letters"),
+    ("log_buckets", "{ archive = { retention = 400 } }", "log_buckets: unknown retention; a bucket takes"),
+    ("log_buckets", '{ archive = { locked = "forever" } }', "log_buckets: write locked as true or false"),
     ("log_buckets", "{ archive = { retention_days = 0 } }", "log_buckets: write retention_days"),
     ("log_buckets", '{ "a b" = {} }', "log_buckets: write ids of letters"),
     ("project_number", '"demo"', "project_number: write the project's number"),

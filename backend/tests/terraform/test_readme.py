@@ -19,7 +19,7 @@ def test_the_tables_are_those_of_the_modules() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "kind"), [(one, kind) for one in (".", "project", "channels") for kind in ("in", "out")]
+    ("folder", "kind"), [(one, kind) for one in (".", "project", "channels", "queries") for kind in ("in", "out")]
 )
 def test_each_module_has_its_tables(folder: str, kind: str) -> None:
     file, block = {"in": ("variables.tf", "variable"), "out": ("outputs.tf", "output")}[kind]
@@ -46,4 +46,7 @@ def test_every_name_that_templates_may_use_is_told() -> None:
         for name in re.findall(r"^    (\w+) +=", text.split(f"  {local} = {{\n")[1].split("\n  }")[0], re.MULTILINE)
     }
     told = README.read_text().split("Templates take plain names")[1].split("\n- ")[0]
-    assert {name.split(".")[0] for name in re.findall(r"`\$\{([^}]+)\}`", told)} == names | {"resources"}
+    assert {name.split(".")[0] for name in re.findall(r"`\$\{([^}]+)\}`", told)} == names | {
+        "resource_filters",
+        "resources",
+    }

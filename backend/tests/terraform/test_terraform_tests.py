@@ -10,7 +10,7 @@ import pytest
 from support.terraform import MODULE, VERSION, Workspace, copy_of_module, environment
 
 # Each module is tested against its own lowest provider.
-LOWEST = {".": VERSION, "project": "7.32.0", "channels": "7.19.0"}
+LOWEST = {".": VERSION, "project": "7.32.0", "channels": "7.19.0", "queries": "7.32.0"}
 FILES = sorted(path.relative_to(MODULE) for path in MODULE.rglob("*.tftest.hcl"))
 
 

@@ -44,6 +44,7 @@ EFFECTS: dict[str, tuple[Any, str]] = {
     "resources": ({"run_service": "items-api"}, 'service_name="items-api"'),
     "routes": ({"default": {"default": ["projects/p/notificationChannels/9"]}}, "projects/p/notificationChannels/9"),
     "runbook_base_url": ("https://docs.example.com", "https://docs.example.com/"),
+    "saved_queries": (["-all", "warnings"], ""),
     "service": ("orders", 'job="orders"'),
     "slo_service": ("projects/my-project/services/there-already", ""),
     "slos": ([], ""),
@@ -133,6 +134,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("runbook_base_url", "http://example.com", "runbook_base_url: write an https:// address"),
     ("runbook_base_url", "https://example.com/", "runbook_base_url: write an https:// address"),
     ("runbook_base_url", None, "required variable may not be set to null"),
+    ("saved_queries", ["scaners"], 'saved_queries: write "all", or names of files in saved_queries/'),
     ("service", "Items", "service: write lower-case letters"),
     ("service", 'items",job="other', "service: write lower-case letters"),
     ("service", None, "required variable may not be set to null"),
@@ -140,6 +142,20 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("slos", ["uptime"], 'slos: write "all", or names of files in slos/'),
     ("thresholds", {"high_eror_rate": {"ratio": 0.1}}, "thresholds: write policies and names that defaults.yaml has"),
     ("thresholds", {"high_error_rate": {"ratios": 0.1}}, "thresholds: write policies and names that defaults.yaml"),
+    ("channels", {"mail": {"emial": "a@b"}}, "channels: unknown emial; a channel takes email, google_chat"),
+    ("channels", {"mail": "a@b"}, "a channel takes email, google_chat"),
+    ("channels", {"mail": {"email": "a@b", "grant_publisher": "maybe"}}, "grant_publisher as true or false"),
+    ("iam", {"service_acount": "a@b"}, "iam: unknown service_acount; it takes features and service_account"),
+    ("iam", {"features": "metrics"}, "iam: write features as a set of"),
+    ("iam", "items@my-project.iam.gserviceaccount.com", "it takes features and service_account"),
+    ("logs", {"debug": 0.1}, "logs: unknown debug; it takes archive, bucket, debug_kept"),
+    ("logs", {"bucket": {"retention": 90}}, "logs: unknown retention in bucket; it takes analytics, id"),
+    ("logs", {"archive": {"target": "storage.googleapis.com/kept"}}, "logs: write archive as { destination ="),
+    ("logs", {"requests_below_400": "some"}, "logs: write requests_below_400 and bucket.analytics as true or false"),
+    ("logs", {"debug_kept": "a little"}, "logs: write debug_kept as a share from 0"),
+    ("resources", {"run_servise": "items-api"}, "resources: unknown run_servise; it takes backend, container"),
+    ("uptime_checks", {"acess": "private"}, "uptime_checks: unknown acess; it takes access, enabled, existing"),
+    ("uptime_checks", {"enabled": "perhaps"}, "uptime_checks: write enabled as true or false"),
     ("uptime_checks", {"access": "open"}, 'uptime_checks: write access as "public", "private" or "internal"'),
     ("uptime_checks", {"access": "internal"}, "nothing outside can call a service with internal ingress"),
     ("uptime_checks", {"existing": {"public": "a/b"}}, "uptime_checks: write existing as key -> id"),
@@ -175,7 +191,8 @@ def planned(workspace: Workspace, **variables: Any) -> str:
             for one in plan["resource_changes"]
             if one["type"].endswith("_iam_member")
         ]
-        PLANNED[key] = json.dumps([planned_bodies(plan), members], sort_keys=True).replace('\\"', '"')
+        queries = plan["planned_values"]["outputs"]["saved_queries"]["value"]
+        PLANNED[key] = json.dumps([planned_bodies(plan), members, queries], sort_keys=True).replace('\\"', '"')
     return PLANNED[key]
 
 
@@ -275,6 +292,20 @@ def test_a_value_that_cannot_be_used_is_refused_in_our_words(
     assert message in refused_together.get(case, "") or message in unchanged.refusal(**{**INPUTS, name: value})
 
 
+@pytest.mark.parametrize("folder", [".", "project", "channels"])
+def test_no_object_drops_a_misspelt_attribute_without_a_word(folder: str) -> None:
+    """Terraform does, for every object type; so such variables take anything, and tell what they do not know."""
+    text = (MODULE / folder / "variables.tf").read_text()
+    declared = re.findall(r'^variable "(\w+)" {\n(.*?)^}', text, re.MULTILINE | re.DOTALL)
+    shaped = {name: body for name, body in declared if "object({" in body}
+    assert shaped
+    for name, body in shaped.items():
+        assert re.search(r"^  type +=(.*)$", body, re.MULTILINE)[1].strip() == "any"  # type: ignore[index]  # it has one
+        comment = "\n".join(re.findall(r"^  # ?(.*)$", body, re.MULTILINE))
+        told = {word for known in re.findall(r'\[((?:"\w+"(?:, )?)+)\]', body) for word in re.findall(r"\w+", known)}
+        assert told >= set(re.findall(r"(\w+) += ", comment)), name
+
+
 def test_every_variable_has_a_value_that_is_refused() -> None:
     assert {name for name, _, _ in REFUSED} == set(declared())
 
@@ -303,7 +334,7 @@ def test_a_misspelt_variable_is_refused(unchanged: Workspace) -> None:
     assert 'An argument named "servise" is not expected here' in " ".join((done.stdout + done.stderr).split())
 
 
-@pytest.mark.parametrize("folder", [".", "project", "channels"])
+@pytest.mark.parametrize("folder", [".", "project", "channels", "queries"])
 def test_variables_and_outputs_stand_in_alphabetical_order_and_describe_themselves(folder: str) -> None:
     for file, block in (("variables.tf", "variable"), ("outputs.tf", "output")):
         text = (MODULE / folder / file).read_text()

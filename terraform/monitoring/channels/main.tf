@@ -1,10 +1,17 @@
 locals {
+  # The variable's type is `any`, since Terraform drops an attribute that an object type does not have without a word.
+  _channels = {
+    for key, given in var.channels : key => merge(
+      { display_name = null, pagerduty = null, secret_version = 1, slack = null, webhook = null },
+      { for name, value in given : name => value if value != null },
+    )
+  }
   _kinds = {
-    for key, channel in var.channels : key =>
+    for key, channel in local._channels : key =>
     channel.slack != null ? "slack" : channel.webhook != null ? "webhook_basicauth" : "pagerduty"
   }
   _labels = {
-    for key, channel in var.channels : key => merge(
+    for key, channel in local._channels : key => merge(
       channel.slack == null ? {} : { channel_name = channel.slack.channel, team = channel.slack.team },
       channel.webhook == null ? {} : { url = channel.webhook.url, username = channel.webhook.username },
     )
@@ -12,7 +19,7 @@ locals {
 }
 
 resource "google_monitoring_notification_channel" "channels" {
-  for_each = var.channels
+  for_each = local._channels
 
   project      = var.project
   display_name = coalesce(each.value.display_name, each.key)

@@ -1,13 +1,13 @@
 resource "google_billing_budget" "project" {
   count = var.budget == null ? 0 : 1
 
-  billing_account = var.budget.billing_account
+  billing_account = local._budget.billing_account
   display_name    = "${var.project} a month"
 
   amount {
     specified_amount {
-      currency_code = var.budget.currency
-      units         = tostring(var.budget.amount)
+      currency_code = local._budget.currency
+      units         = tostring(local._budget.amount)
     }
   }
 
@@ -16,7 +16,7 @@ resource "google_billing_budget" "project" {
   }
 
   dynamic "threshold_rules" {
-    for_each = sort([for share in var.budget.alerts : format("%08.4f", share)])
+    for_each = sort(distinct([for share in local._budget.alerts : format("%08.4f", share)]))
     iterator = share
     content {
       threshold_percent = tonumber(share.value)
@@ -24,7 +24,7 @@ resource "google_billing_budget" "project" {
   }
 
   dynamic "threshold_rules" {
-    for_each = var.budget.forecast ? [1] : []
+    for_each = tobool(local._budget.forecast) ? [1] : []
     iterator = share
     content {
       spend_basis       = "FORECASTED_SPEND"
@@ -33,7 +33,7 @@ resource "google_billing_budget" "project" {
   }
 
   dynamic "all_updates_rule" {
-    for_each = length(var.budget.channels) > 0 ? [var.budget.channels] : []
+    for_each = length(local._budget.channels) > 0 ? [local._budget.channels] : []
     iterator = told
     content {
       monitoring_notification_channels = told.value

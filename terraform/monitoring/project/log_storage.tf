@@ -1,5 +1,5 @@
 resource "google_logging_project_bucket_config" "buckets" {
-  for_each = var.log_buckets
+  for_each = local._log_buckets
 
   project        = var.project
   bucket_id      = each.key

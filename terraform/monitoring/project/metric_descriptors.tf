@@ -6,8 +6,8 @@ locals {
     [for path in var.catalogues : jsondecode(file(path)).metrics]...
   )
   _descriptors = merge([
-    for namespace in try(var.descriptors.namespaces, []) : {
-      for name, metric in local._catalogue : "${var.descriptors.domain}.googleapis.com/${namespace}/${name}" => { metric = metric, name = name }
+    for namespace in try(local._described.namespaces, []) : {
+      for name, metric in local._catalogue : "${local._described.domain}.googleapis.com/${namespace}/${name}" => { metric = metric, name = name }
     }
   ]...)
 }

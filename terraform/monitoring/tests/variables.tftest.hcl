@@ -219,6 +219,14 @@ run "a_service_of_monitoring_is_named_whole" {
   expect_failures = [var.slo_service]
 }
 
+run "a_saved_query_that_does_not_exist_cannot_be_chosen" {
+  command = plan
+  variables {
+    saved_queries = ["scaners"]
+  }
+  expect_failures = [var.saved_queries]
+}
+
 run "an_objective_that_does_not_exist_cannot_be_chosen" {
   command = plan
   variables {

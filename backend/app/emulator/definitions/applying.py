@@ -10,40 +10,26 @@ import httpx
 from google.api import metric_pb2
 from google.protobuf import json_format
 
-from ..alerting.messages import AlertPolicy, NotificationChannel, Raw
+from ..alerting.messages import Raw
 from ..alerting.metric_names import KnownMetrics
 from ..alerting.validation import check_metrics
+from ..logging.metric_rules import describe
+from ..project import Context
 from ..status import ApiError
-from ..uptime.messages import UptimeCheckConfig
-from ..uptime.rules import fill_defaults
 from .errors import DefinitionError, closest
-from .loading import Definition, Kind
+from .loading import FOLDERS, Definition
+from .places import PLACES, Held, path_of, same
 from .routes import Routes, renotify, route
 
 _MARKER = re.compile(r"@uptime:([a-z0-9_-]+)")
 _TIMEOUT_SECONDS = 30.0
-_SERVER_SIDE = ("name", "etag", "creationRecord", "mutationRecord", "mutationRecords", "validity", "verificationStatus")
-
-
-class _Collection:
-    def __init__(self, path: str, key: str, version: str = "v3") -> None:
-        self.path, self.key, self.version = path, key, version
-
-
-_COLLECTIONS: Mapping[str, _Collection] = {
-    "channel": _Collection("notificationChannels", "notificationChannels"),
-    "uptime_check": _Collection("uptimeCheckConfigs", "uptimeCheckConfigs"),
-    "policy": _Collection("alertPolicies", "alertPolicies"),
-    "dashboard": _Collection("dashboards", "dashboards", "v1"),
-}
-_ORDER: Sequence[Kind] = ("uptime_check", "policy", "dashboard")
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What became of one object."""
 
-    kind: Literal["policy", "dashboard", "uptime_check", "channel"]
+    kind: Held
     name: str
     display_name: str
     action: Literal["created", "updated", "unchanged"]
@@ -61,9 +47,11 @@ def apply(
 ) -> list[Applied]:
     """Create what is not there and update what differs.
 
-    An object is found again by its `displayName`, which carries service and environment, as it does in Terraform; two
-    objects of one name on the server are an error. A policy that names no channel gets those of its route (`routes`,
-    keyed by priority and team, of names in `channels`); without `routes` every channel hears of every policy.
+    An object is found again by its `displayName`, which carries service and environment; two objects of one name on the
+    server are an error. Objectives and log-based metrics have ids, the same as in Terraform, and objectives get a
+    service in Monitoring unless there is one for them (`slo_service`). A policy that names no channel gets those of its
+    route (`routes`, keyed by priority and team, of names in `channels`); without `routes` every channel hears of every
+    policy.
 
     Everything that can be known is checked before the first write: names, markers, routes, metrics, dashboards by
     `validateOnly`. When a write fails all the same, the writes before it are undone.
@@ -109,8 +97,9 @@ class _Application:
                 done, answer = self._put("channel", channel, "--var")
                 names[name] = answer["name"]
                 applied.append(done)
+            applied += [self._put("service", data, "--var")[0] for data in self._services(definitions)]
             ids: dict[str, str] = {}
-            for kind in _ORDER:
+            for kind in FOLDERS:
                 for definition in (one for one in definitions if one.kind == kind):
                     data = self._final(definition, ids, names, routes)
                     done, answer = self._put(kind, data, str(definition.file))
@@ -131,26 +120,47 @@ class _Application:
             if routed and not data.get("notificationChannels"):
                 data["notificationChannels"] = routed
                 renotify(data)
+        elif definition.kind == "slo" and definition.owner is not None:
+            place = f"projects/{self._project}/services/{definition.owner.service_id}"
+            data["name"] = f"{place}/serviceLevelObjectives/{definition.owner.slo_id(definition.key)}"
         return data
 
+    def _services(self, definitions: Sequence[Definition]) -> list[dict[str, Any]]:
+        """The services that objectives need, as terraform/monitoring/slos.tf makes them."""
+        owners = {one.owner for one in definitions if one.kind == "slo"}
+        return [
+            {
+                "name": f"projects/{self._project}/services/{owner.name}",
+                "displayName": owner.name,
+                "userLabels": {"environment": owner.environment, "service": owner.service},
+                "custom": {},
+            }
+            for owner in owners
+            if owner is not None and not owner.slo_service
+        ]
+
     def _read_present(self, definitions: Sequence[Definition], channels: Mapping[str, str]) -> None:
-        kinds = {one.kind for one in definitions} | ({"channel"} if channels else set())
+        kinds: set[Held] = {one.kind for one in definitions}
+        if channels:
+            kinds.add("channel")
+        if "slo" in kinds:
+            kinds.add("service")
         for kind in kinds:
             by_name = self._present.setdefault(kind, {})
             for item in self._list(kind):
-                by_name.setdefault(item.get("displayName", ""), []).append(item)
+                by_name.setdefault(item.get(PLACES[kind].identity, ""), []).append(item)
 
-    def _list(self, kind: str) -> list[dict[str, Any]]:
-        collection = _COLLECTIONS[kind]
+    def _list(self, kind: Held) -> list[dict[str, Any]]:
+        place = PLACES[kind]
         found: list[dict[str, Any]] = []
         token = ""
         while True:
             answer = self._call(
                 "GET",
-                f"{collection.version}/projects/{self._project}/{collection.path}",
+                place.collection.format(project=self._project),
                 params={"pageSize": 1000} | ({"pageToken": token} if token else {}),
             )
-            found += answer.get(collection.key, [])
+            found += answer.get(place.key, [])
             token = answer.get("nextPageToken", "")
             if not token:
                 return found
@@ -158,8 +168,8 @@ class _Application:
     def _check(self, definitions: Sequence[Definition], channels: Mapping[str, str], routes: Routes) -> None:
         wrong: list[str] = []
         checks = {one.key for one in definitions if one.kind == "uptime_check"}
-        wanted = [(one.kind, one.display_name) for one in definitions] + [("channel", name) for name in channels]
-        for kind, name in wanted:
+        wanted: list[tuple[Held, str]] = [(one.kind, one.display_name) for one in definitions]
+        for kind, name in [*wanted, *(("channel", name) for name in channels)]:
             if len(self._present[kind].get(name, [])) > 1:
                 wrong.append(f'"{name}": the server has several objects of this name; delete all but one')
         for one in definitions:
@@ -176,7 +186,11 @@ class _Application:
                 ]
             if one.kind == "dashboard":
                 wrong += self._refused_dashboard(one)
-        wrong += self._unknown_metrics([one for one in definitions if one.kind == "policy"])
+            if one.kind == "slo" and one.owner is None:
+                wrong.append(
+                    one.at("", "an objective belongs to a service: give it --var service= and --var environment=")
+                )
+        wrong += self._unknown_metrics(definitions)
         if wrong:
             raise DefinitionError(*wrong)
 
@@ -189,9 +203,9 @@ class _Application:
             return [definition.at("", problem) for problem in error.problems]
         return []
 
-    def _unknown_metrics(self, policies: Sequence[Definition]) -> list[str]:
-        """What the server would say of metrics it has never seen."""
-        messages = [(one, one.message()) for one in policies]
+    def _unknown_metrics(self, definitions: Sequence[Definition]) -> list[str]:
+        """What the server would say of metrics it has never seen, but for those that are made here."""
+        messages = [(one, one.message()) for one in definitions if one.kind == "policy"]
         if all(_skips_metric_validation(message) for _, message in messages):
             return []
         answer = self._call("GET", f"v3/projects/{self._project}/metricDescriptors", params={"pageSize": 10_000})
@@ -199,6 +213,8 @@ class _Application:
             json_format.ParseDict(item, metric_pb2.MetricDescriptor(), ignore_unknown_fields=True)
             for item in answer.get("metricDescriptors", [])
         ]
+        context = Context(project_id=self._project)
+        described += [describe(one.message(), context) for one in definitions if one.kind == "log_metric"]
         wrong: list[str] = []
         for one, message in messages:
             try:
@@ -207,25 +223,33 @@ class _Application:
                 wrong.append(one.at("conditions", f"{error.message} {_TAKE_ALL_THE_SAME}"))
         return wrong
 
-    def _put(self, kind: str, data: dict[str, Any], file: str) -> tuple[Applied, dict[str, Any]]:
-        collection = _COLLECTIONS[kind]
-        present = self._present[kind].get(data["displayName"], [])
+    def _put(self, kind: Held, data: dict[str, Any], file: str) -> tuple[Applied, dict[str, Any]]:
+        place, title = PLACES[kind], str(data.get("displayName") or data["name"])
+        present = self._present[kind].get(data[place.identity], [])
         if not present:
-            answer = self._call(
-                "POST", f"{collection.version}/projects/{self._project}/{collection.path}", json=data, about=file
-            )
-            self._undo.append(lambda: self._call("DELETE", f"{collection.version}/{answer['name']}"))
-            return Applied(kind, answer["name"], data["displayName"], "created", file), answer  # type: ignore[arg-type]  # kind is one of them
+            path, query, body = self._creation(kind, data)
+            answer = self._call("POST", path, json=body, params=query, about=file)
+            self._undo.append(lambda: self._call("DELETE", path_of(kind, answer["name"], self._project)))
+            return Applied(kind, answer["name"], title, "created", file), answer
         old = present[0]
-        if _same(kind, data, old, self._project):
-            return Applied(kind, old["name"], data["displayName"], "unchanged", file), old  # type: ignore[arg-type]  # as above
+        if same(kind, data, old, self._project):
+            return Applied(kind, old["name"], title, "unchanged", file), old
         body = data | {"name": old["name"]}
         if kind == "policy":
             body["conditions"] = _with_kept_names(data["conditions"], old.get("conditions", []))
-        answer = self._call("PATCH", f"{collection.version}/{old['name']}", json=body, about=file)
+        there = path_of(kind, old["name"], self._project)
+        answer = self._call(place.update, there, json=body, about=file)
         restored = {key: value for key, value in old.items() if key not in {"etag", "verificationStatus"}}
-        self._undo.append(lambda: self._call("PATCH", f"{collection.version}/{old['name']}", json=restored))
-        return Applied(kind, old["name"], data["displayName"], "updated", file), answer  # type: ignore[arg-type]  # as above
+        self._undo.append(lambda: self._call(place.update, there, json=restored))
+        return Applied(kind, old["name"], title, "updated", file), answer
+
+    def _creation(self, kind: Held, data: dict[str, Any]) -> tuple[str, dict[str, str | int] | None, dict[str, Any]]:
+        """Path, query and body; what is found again by its name says it in the query, but for log-based metrics."""
+        if kind not in {"service", "slo"}:
+            return PLACES[kind].collection.format(project=self._project), None, data
+        parent, _, identifier = data["name"].rpartition("/")
+        query = "serviceId" if kind == "service" else "serviceLevelObjectiveId"
+        return f"v3/{parent}", {query: identifier}, {key: value for key, value in data.items() if key != "name"}
 
     def _take_back(self) -> list[str]:
         left: list[str] = []
@@ -303,29 +327,3 @@ def _skips_metric_validation(policy: Raw) -> bool:
         else not (condition.HasField("condition_threshold") or condition.HasField("condition_absent"))
         for condition in policy.conditions
     )
-
-
-def _same(kind: str, wanted: Mapping[str, Any], present: Mapping[str, Any], project: str) -> bool:
-    """Whether the server would hold the same after a write, its own fields and defaults aside."""
-    if kind == "dashboard":
-        return {k: v for k, v in wanted.items() if k not in _SERVER_SIDE} == {
-            k: v for k, v in present.items() if k not in _SERVER_SIDE
-        }
-    message = {"policy": AlertPolicy, "uptime_check": UptimeCheckConfig, "channel": NotificationChannel}[kind]
-    return bool(_normal(kind, wanted, message(), project) == _normal(kind, present, message(), project))
-
-
-def _normal(kind: str, data: Mapping[str, Any], message: Raw, project: str) -> Raw:
-    kept = {key: value for key, value in data.items() if key not in _SERVER_SIDE}
-    json_format.ParseDict(kept, message, ignore_unknown_fields=True)
-    if kind == "uptime_check":
-        fill_defaults(message, project)
-        return message
-    if not message.HasField("enabled"):
-        message.enabled.value = True
-    if kind == "policy":
-        for condition in message.conditions:
-            condition.ClearField("name")
-        if message.documentation.content and not message.documentation.mime_type:
-            message.documentation.mime_type = "text/markdown"
-    return message

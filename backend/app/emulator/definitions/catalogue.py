@@ -12,7 +12,7 @@ _CATALOGUE = _PACKAGE / "core" / "metrics" / "catalogue.json"
 # The emulator shows the runbooks itself, at its usual address unless told otherwise.
 _RUNBOOKS = "http://127.0.0.1:8086/runbooks"
 
-# The arguments of `template_values`, which `--var` can set beside names of a user's own templates.
+# The arguments of `template_values`, and SLO_SERVICE, which `--var` can set beside names of a user's own templates.
 INPUTS = (
     "service",
     "environment",
@@ -30,7 +30,10 @@ INPUTS = (
     "container",
     "backend",
     "database",
+    "slo_service",
 )
+# No template sees it: objectives are put below it.
+SLO_SERVICE = "slo_service"
 PLATFORMS = ("cloud_run", "gke")
 
 
@@ -63,9 +66,9 @@ def template_values(
     """What templates see: the given names, and what is made of them.
 
     Made are `scope` (PromQL matchers), `metrics.<name>` (PromQL names), `metric_types.<name>`, `filter_scope` (for the
-    filters of SLOs), `resources.<kind>` (matchers of the service's own
-    metrics and of Google's), `by.total` and `by.bucket` (grouping), `by.instance` (a label),
-    `thresholds.<policy>.<name>` and `tiers.<policy>.below|wait`.
+    filters of SLOs), `resources.<kind>` (matchers of the service's own metrics and of Google's),
+    `resource_filters.<kind>` (the service's log entries, in Cloud Logging's language), `by.total` and `by.bucket`
+    (grouping), `by.instance` (a label), `thresholds.<policy>.<name>` and `tiers.<policy>.below|wait`.
 
     A name that was not given is left out, so that only a template that needs it fails. The names are those that
     terraform/monitoring/definitions.tf passes to `templatefile`.
@@ -140,6 +143,12 @@ def template_values(
             "load_balancer": 'monitored_resource="https_lb_rule",'
             f'backend_target_name=~"{backend or f".*-{space}-{name}-.*"}"',
             "database": f'monitored_resource="cloudsql_database",database_id="{database or f"{project}:{service}"}"',
+        }
+        in_space = f'resource.labels.namespace_name="{space}"'
+        values["resource_filters"] = {
+            "run": f'resource.type="cloud_run_revision" resource.labels.service_name="{run_service or service}"',
+            "container": f'resource.type="k8s_container" {in_space} resource.labels.container_name="{name}"',
+            "pod": f'resource.type="k8s_pod" {in_space} resource.labels.pod_name=~"^{name}-"',
         }
     found = defaults(data_root() / FILE)
     values["thresholds"] = thresholds(found, given_thresholds or {})

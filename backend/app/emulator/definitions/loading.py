@@ -2,39 +2,79 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from google.cloud.logging_v2.types import LogMetric
 from google.cloud.monitoring_dashboard_v1 import types as dashboard_types
 from google.protobuf import json_format
 
 from ..alerting.messages import AlertPolicy, Raw
 from ..alerting.validation import check_new_policy, check_policy
+from ..logging.buckets import Buckets
+from ..logging.metric_rules import check_metric
+from ..monitoring.store import MetricStore
+from ..project import Context
+from ..services.messages import Service, ServiceLevelObjective
+from ..services.rules import check_slo
 from ..status import ApiError
 from ..uptime.messages import UptimeCheckConfig
 from ..uptime.rules import check_uptime
-from .catalogue import INPUTS, PLATFORMS, template_values
+from .catalogue import INPUTS, PLATFORMS, SLO_SERVICE, template_values
 from .defaults import ALL, FILE, check_choice, defaults, is_on
 from .document import Document, parse
 from .errors import DefinitionError, at, closest
 from .shape import problems
 from .template import known_names, names, render
 
-Kind = Literal["policy", "dashboard", "uptime_check"]
+Kind = Literal["dashboard", "log_metric", "policy", "slo", "uptime_check"]
 
 _DASHBOARD: Any = dashboard_types.Dashboard.pb()
-_MESSAGES: Mapping[Kind, Any] = {"policy": AlertPolicy, "dashboard": _DASHBOARD, "uptime_check": UptimeCheckConfig}
-_FOLDERS: Mapping[str, Kind] = {
-    "policies": "policy",
-    "alerts": "policy",
-    "dashboards": "dashboard",
-    "uptime_checks": "uptime_check",
+MESSAGES: Mapping[Kind, Any] = {
+    "dashboard": _DASHBOARD,
+    "log_metric": LogMetric.pb(),
+    "policy": AlertPolicy,
+    "slo": ServiceLevelObjective,
+    "uptime_check": UptimeCheckConfig,
 }
-_OWN_FOLDERS = ("uptime_checks", "policies", "dashboards")
+# In this order they are applied: policies name uptime checks, and metrics made of log entries.
+FOLDERS: Mapping[Kind, str] = {
+    "uptime_check": "uptime_checks",
+    "log_metric": "log_metrics",
+    "policy": "policies",
+    "slo": "slos",
+    "dashboard": "dashboards",
+}
+_KINDS: Mapping[str, Kind] = {folder: kind for kind, folder in FOLDERS.items()} | {"alerts": "policy"}
 _LAYOUTS = {"gridLayout", "mosaicLayout", "rowLayout", "columnLayout"}
 _FILE = re.compile(r"(?P<key>.+?)\.(?P<format>yaml|yml|json)(?P<template>\.tftpl)?")
-_API_FIELD = re.compile(r"^(?:Field |Request was missing field )(?:alert_policy|uptime_check_config)\.([\w.\[\]]+)")
+_API_FIELD = re.compile(
+    r"^(?:Field |Request was missing field )"
+    r"(?:alert_policy|uptime_check_config|service_level_objective|metric)\.([\w.\[\]]+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose objectives these are."""
+
+    service: str
+    environment: str
+    slo_service: str = ""
+    """An existing service of Monitoring that gets them (`projects/ID/services/ID`); otherwise one is made."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}-{self.environment}"
+
+    @property
+    def service_id(self) -> str:
+        return self.slo_service.rpartition("/")[2] or self.name
+
+    def slo_id(self, key: str) -> str:
+        """The id that terraform/monitoring/slos.tf gives to the objective of this file."""
+        return f"{self.name}-{key.replace('_', '-')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +88,18 @@ class Definition:
     data: dict[str, Any]
     document: Document
     warnings: tuple[str, ...] = field(default=())
+    owner: Owner | None = None
+    """Known where the service and its environment are."""
 
     @property
     def display_name(self) -> str:
-        name: str = self.data["displayName"]
+        """What tells it from others of its kind; Cloud Logging's metrics have a name instead."""
+        name: str = self.data["name" if self.kind == "log_metric" else "displayName"]
         return name
 
     def message(self) -> Raw:
         """The object as Google's message; unknown fields of a dashboard are left out."""
-        return json_format.ParseDict(self.data, _MESSAGES[self.kind](), ignore_unknown_fields=self.kind == "dashboard")
+        return json_format.ParseDict(self.data, MESSAGES[self.kind](), ignore_unknown_fields=self.kind == "dashboard")
 
     def at(self, path: str, reason: str) -> str:
         return at(self.file, self.document.line(path), f"{path}: {reason}" if path else reason)
@@ -65,9 +108,9 @@ class Definition:
 def load(path: Path, variables: Mapping[str, Any] | None = None, more_names: Sequence[str] = ()) -> list[Definition]:
     """Read one file, or a folder.
 
-    A folder holds `policies/`, `dashboards/` and `uptime_checks/`, or loose files at any depth. What a file is, its
-    folder says, else its content. `*.yaml`, `*.yml` and `*.json` are read as they are, the same with `.tftpl` after
-    rendering. Unknown fields are errors in policies and uptime checks, warnings in dashboards.
+    A folder holds `policies/`, `dashboards/`, `uptime_checks/`, `slos/` and `log_metrics/`, or loose files at any
+    depth. What a file is, its folder says, else its content. `*.yaml`, `*.yml` and `*.json` are read as they are, the
+    same with `.tftpl` after rendering. Unknown fields are warnings in dashboards, errors everywhere else.
 
     Args:
         path: File or folder.
@@ -80,12 +123,13 @@ def load(path: Path, variables: Mapping[str, Any] | None = None, more_names: Seq
     given = dict(variables or {})
     numbers = {name: value for name, value in given.items() if name.startswith("thresholds.")}
     try:
-        inputs = {name: given[name] for name in INPUTS if name in given}
+        inputs = {name: given[name] for name in INPUTS if name in given and name != SLO_SERVICE}
         values = template_values(**inputs, given_thresholds=numbers) | given
     except DefinitionError:
         raise
     except (TypeError, ValueError) as error:
         raise DefinitionError(str(error)) from error
+    owner = _owner(given)
     found: list[Definition] = []
     wrong: list[str] = []
     used: set[str] = set()
@@ -97,7 +141,7 @@ def load(path: Path, variables: Mapping[str, Any] | None = None, more_names: Seq
             # Its names count as used: a file that fails for another reason must not blame --var as well.
             used.update(names(_text(file)))
         else:
-            found.append(definition)
+            found.append(replace(definition, owner=owner))
             used |= named
     known = {*INPUTS, *known_names(values), *used, *more_names} - (given.keys() - used - {*INPUTS, *more_names})
     for name in given:
@@ -108,16 +152,19 @@ def load(path: Path, variables: Mapping[str, Any] | None = None, more_names: Seq
         raise DefinitionError(*wrong)
     if not found:
         raise DefinitionError(f"{path}: no definition here (files end in .yaml, .json, .yaml.tftpl or .json.tftpl)")
-    return sorted(found, key=lambda one: (_OWN_FOLDERS.index(_folder(one.kind)), str(one.file)))
+    return sorted(found, key=lambda one: (list(FOLDERS).index(one.kind), str(one.file)))
+
+
+def _owner(given: Mapping[str, Any]) -> Owner | None:
+    service, environment = given.get("service"), given.get("environment")
+    if not service or not environment:
+        return None
+    return Owner(str(service), str(environment), str(given.get(SLO_SERVICE) or ""))
 
 
 def _short(known: set[str]) -> list[str]:
-    made = ("metrics.", "metric_types.", "thresholds.", "tiers.", "resources.", "by.")
+    made = ("metrics.", "metric_types.", "thresholds.", "tiers.", "resources.", "resource_filters.", "by.")
     return sorted(name for name in known if not name.startswith(made))
-
-
-def _folder(kind: Kind) -> str:
-    return {"policy": "policies", "dashboard": "dashboards", "uptime_check": "uptime_checks"}[kind]
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -126,7 +173,7 @@ def _files(path: Path) -> Iterator[Path]:
         return
     if not path.is_dir():
         raise DefinitionError(f"{path}: no such file or folder")
-    folders = [path / name for name in _OWN_FOLDERS if (path / name).is_dir()]
+    folders = [path / name for name in FOLDERS.values() if (path / name).is_dir()]
     for folder in folders or [path]:
         for file in sorted(folder.rglob("*")):
             if file.is_file() and _FILE.fullmatch(file.name) and not file.name.startswith("."):
@@ -180,16 +227,25 @@ def _read(file: Path, values: Mapping[str, Any]) -> tuple[Definition, set[str]]:
 
 def _kind(file: Path, data: Mapping[str, Any]) -> Kind:
     for folder in file.parts[-2::-1]:
-        if folder in _FOLDERS:
-            return _FOLDERS[folder]
+        if folder in _KINDS:
+            return _KINDS[folder]
     if "conditions" in data or "combiner" in data:
         return "policy"
     if _LAYOUTS & data.keys() or "dashboardFilters" in data:
         return "dashboard"
     if {"httpCheck", "tcpCheck", "monitoredResource", "syntheticMonitor"} & data.keys():
         return "uptime_check"
+    if "serviceLevelIndicator" in data:
+        return "slo"
+    if {"metricDescriptor", "labelExtractors", "valueExtractor"} & data.keys():
+        return "log_metric"
     raise DefinitionError(
-        at(file, 1, "is neither an alert policy (conditions), a dashboard (a layout) nor an uptime check (httpCheck)")
+        at(
+            file,
+            1,
+            "is neither an alert policy (conditions), a dashboard (a layout), an uptime check (httpCheck), "
+            "an objective (serviceLevelIndicator) nor a log-based metric (metricDescriptor)",
+        )
     )
 
 
@@ -198,7 +254,7 @@ def _check(definition: Definition) -> tuple[list[str], list[str]]:
     wrong: list[str] = []
     warnings: list[str] = []
     tolerated: dict[str, list[str]] = {}
-    for problem in problems(definition.data, _MESSAGES[definition.kind].DESCRIPTOR):
+    for problem in problems(definition.data, MESSAGES[definition.kind].DESCRIPTOR):
         if definition.kind == "dashboard" and problem.unknown:
             tolerated.setdefault(problem.reason, []).append(problem.path)
         else:
@@ -208,8 +264,9 @@ def _check(definition: Definition) -> tuple[list[str], list[str]]:
         warnings.append(definition.at(paths[0], reason + more))
     if wrong:
         return wrong, warnings
-    if not definition.data.get("displayName"):
-        wrong.append(definition.at("displayName", "is missing: it is what tells one object from another"))
+    name = "name" if definition.kind == "log_metric" else "displayName"
+    if not definition.data.get(name):
+        return [definition.at(name, "is missing: it is what tells one object from another")], warnings
     try:
         message = definition.message()
     except (json_format.ParseError, ValueError) as error:
@@ -217,14 +274,30 @@ def _check(definition: Definition) -> tuple[list[str], list[str]]:
         (warnings if definition.kind == "dashboard" else wrong).append(definition.at("", str(error)))
         return wrong, warnings
     try:
-        if definition.kind == "policy":
-            check_new_policy(message)
-            check_policy(message, None, None)
-        elif definition.kind == "uptime_check":
-            check_uptime(message)
+        _refuse(definition.kind, message)
     except ApiError as error:
         wrong.append(definition.at(_camel_path(error.message), error.message))
     return wrong, warnings
+
+
+def _refuse(kind: Kind, message: Raw) -> None:
+    """Raise what the API would answer, as far as that can be known without its project."""
+    if kind == "policy":
+        check_new_policy(message)
+        check_policy(message, None, None)
+    elif kind == "uptime_check":
+        check_uptime(message)
+    elif kind == "slo":
+        # Whether a basic indicator fits its service, the server knows; no metric is known here, so each kind fits.
+        known = Service(cloud_run={"service_name": "any", "location": "any"})
+        check_slo(message, known, MetricStore())
+    elif kind == "log_metric":
+        # Whether its bucket exists, the server knows.
+        anywhere = MESSAGES[kind]()
+        anywhere.CopyFrom(message)
+        anywhere.ClearField("bucket_name")
+        context = Context()
+        check_metric(anywhere, context, Buckets(context, lambda _: None))
 
 
 def _camel_path(message: str) -> str:

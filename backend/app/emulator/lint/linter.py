@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..definitions import DefinitionError, data_root, load
 from ..definitions.catalogue import template_values
 from ..definitions.document import parse
-from ..definitions.loading import Definition
+from ..definitions.loading import FOLDERS, Definition
 from ..definitions.template import render
 from . import objects
 from .catalogue import catalogue as check_catalogue
@@ -100,7 +100,7 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
         return
-    own = [path / name for name in ("policies", "dashboards", "uptime_checks") if (path / name).is_dir()]
+    own = [path / name for name in FOLDERS.values() if (path / name).is_dir()]
     for folder in own or [path]:
         yield from (file for file in sorted(folder.rglob("*")) if file.is_file() and _FILE.fullmatch(file.name))
 
@@ -142,6 +142,8 @@ def _file(file: Path, *, explicit: bool, options: Options, metrics: Metrics, rep
         objects.dashboard(definition.data, reading, told.tell)
     elif definition.kind == "uptime_check":
         objects.uptime_check(definition.data, told.tell)
+    elif definition.kind == "slo":
+        objects.slo(definition.data, reading, told.tell)
 
 
 def _is_catalogue(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Rules on alert policies, dashboards and uptime checks."""
+"""Rules on alert policies, dashboards, uptime checks and objectives."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -135,3 +135,10 @@ def uptime_check(data: Mapping[str, Any], tell: Tell) -> None:
         tell("warning", "no-tls", "httpCheck.useSsl", "is not true")
     if http.get("useSsl") and not http.get("validateSsl"):
         tell("warning", "no-tls-validation", "httpCheck.validateSsl", "is not true: an expired certificate passes")
+
+
+def slo(data: Mapping[str, Any], reading: Reading, tell: Tell) -> None:
+    """An objective's filters; a log-based metric's are Cloud Logging's, which `load` reads already."""
+    for path, value in _texts(data.get("serviceLevelIndicator", {}), "serviceLevelIndicator"):
+        if path.endswith(("Filter", ".timeSeries")):
+            _filter(value, path, reading, tell)

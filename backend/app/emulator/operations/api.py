@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 
-Kind = Literal["channel", "dashboard", "log_metric", "policy", "slo", "uptime_check"]
+from ..definitions.places import Held
+
+Kind = Held
 # kind -> host, path below the project, key of the list. Objectives lie below services, and are listed on their own.
 _LISTS: Mapping[Kind, tuple[str, str, str]] = {
     "channel": ("monitoring", "v3/projects/{project}/notificationChannels", "notificationChannels"),
     "dashboard": ("monitoring", "v1/projects/{project}/dashboards", "dashboards"),
     "log_metric": ("logging", "v2/projects/{project}/metrics", "metrics"),
     "policy": ("monitoring", "v3/projects/{project}/alertPolicies", "alertPolicies"),
+    "service": ("monitoring", "v3/projects/{project}/services", "services"),
     "uptime_check": ("monitoring", "v3/projects/{project}/uptimeCheckConfigs", "uptimeCheckConfigs"),
 }
 _SECONDS = 60.0

@@ -13,6 +13,7 @@ _SERVER_SIDE: Mapping[Kind, frozenset[str]] = {
     "dashboard": frozenset({"name", "etag"}),
     "log_metric": frozenset({"createTime", "updateTime", "resourceName", "version"}),
     "policy": frozenset({"name", "creationRecord", "mutationRecord", "validity", "notificationChannels"}),
+    "service": frozenset({"name"}),
     "slo": frozenset({"name"}),
     "uptime_check": frozenset({"name"}),
 }
@@ -22,11 +23,13 @@ _DEFAULTS: Mapping[Kind, Mapping[str, Any]] = {
     "dashboard": {},
     "log_metric": {"version": "V2"},
     "policy": {"enabled": True},
+    "service": {},
     "slo": {},
     "uptime_check": {"checkerType": "STATIC_IP_CHECKERS"},
 }
 # A dashboard's defaults, which the API leaves out and every plan would show as a difference.
 _SILENT: tuple[Any, ...] = ({}, [], "", None, "REDUCE_NONE", "ALIGN_NONE", "COLOR")
+_DESCRIBED = {"displayName", "labels", "metricKind", "unit", "valueType"}
 # Kinds of widgets that say nothing more.
 _WIDGETS = {"blank", "incidentList"}
 _ORDER = ("displayName", "name", "description", "severity", "enabled", "combiner", "userLabels", "conditions")
@@ -46,8 +49,7 @@ def canonical(kind: Kind, data: Mapping[str, Any]) -> dict[str, Any]:
     elif kind == "dashboard":
         kept = _silenced(kept)
     elif kind == "log_metric":
-        descriptor = kept.get("metricDescriptor", {})
-        kept["metricDescriptor"] = {key: value for key, value in descriptor.items() if key not in {"name", "type"}}
+        kept["metricDescriptor"] = _descriptor(kept.get("metricDescriptor", {}))
     return dict(sorted(kept.items(), key=lambda item: _ORDER.index(item[0]) if item[0] in _ORDER else 99))
 
 
@@ -79,6 +81,15 @@ def _policy(policy: dict[str, Any]) -> dict[str, Any]:
         documentation["mimeType"] = "text/markdown"
     optional = {"alertStrategy": strategy, "documentation": documentation, "userLabels": labels}
     return {**policy, "conditions": conditions, **{key: value for key, value in optional.items() if value}}
+
+
+def _descriptor(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """What a file may say, the rest being the server's; a label is text unless it says otherwise."""
+    kept = {key: value for key, value in descriptor.items() if key in _DESCRIBED}
+    if "labels" in kept:
+        text = ("valueType", "STRING")
+        kept["labels"] = [dict(pair for pair in label.items() if pair != text) for label in kept["labels"]]
+    return kept
 
 
 def _silenced(value: Any) -> Any:

@@ -8,8 +8,7 @@ from typing import Any, Literal, NamedTuple
 from google.protobuf import json_format
 
 from ..definitions import Definition
-from ..uptime.messages import UptimeCheckConfig
-from ..uptime.rules import fill_defaults
+from ..definitions.places import normal
 from .api import Deployed, Kind, Project
 from .canonical import as_yaml, canonical, without_ids
 
@@ -66,12 +65,8 @@ def _names(owner: str, one: Deployed) -> bool:
 
 
 def _shown(kind: Kind, data: dict[str, Any], project: str) -> list[str]:
-    if kind == "uptime_check":
-        message = UptimeCheckConfig()
-        kept = {key: value for key, value in data.items() if key != "name"}
-        json_format.ParseDict(kept, message, ignore_unknown_fields=True)
-        fill_defaults(message, project)
-        data = json_format.MessageToDict(message)
+    if kind in {"log_metric", "slo", "uptime_check"}:
+        data = json_format.MessageToDict(normal(kind, data, project))
     plain = canonical(kind, data)
     if kind == "dashboard":
         return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False).splitlines()

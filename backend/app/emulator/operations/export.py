@@ -2,20 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from .api import Deployed, Kind, Project
+from ..definitions.loading import FOLDERS
+from .api import Deployed, Project
 from .canonical import as_yaml, canonical, without_ids
-
-FOLDERS: Mapping[Kind, str] = {
-    "uptime_check": "uptime_checks",
-    "policy": "policies",
-    "dashboard": "dashboards",
-    "slo": "slos",
-    "log_metric": "log_metrics",
-}
 
 
 class Exported(NamedTuple):
@@ -30,11 +23,11 @@ def key_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "unnamed"
 
 
-def export(project: Project, folder: Path, kinds: Iterable[Kind] = FOLDERS, containing: str = "") -> list[Exported]:
+def export(project: Project, folder: Path, containing: str = "") -> list[Exported]:
     """Write every object whose name contains a text; files that are there are replaced."""
     done: list[Exported] = []
     markers: dict[str, str] = {}
-    for kind in sorted(kinds, key=list(FOLDERS).index):
+    for kind in FOLDERS:
         used: set[str] = set()
         for one in project.deployed(kind):
             if containing not in one.display_name:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from .probes import Probe, Run, cleaning, listing, listing_of_policies
+from .probe import Probe, Run
+from .probes import cleaning, listing, listing_of_policies
 from .wire import Answer, Api, Wire
 
 _TIME = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[T-]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?")

@@ -16,7 +16,7 @@ import httpx
 
 from ..server import Emulator, ServeOptions
 from .comparison import Compared, clean, compare, recorded
-from .probes import Probe, Run
+from .probe import Probe, Run
 from .wire import WIRES, Api, Grpc, Rest, Token, Wire
 
 # cloud.google.com/monitoring/access-control, cloud.google.com/logging/docs/access-control

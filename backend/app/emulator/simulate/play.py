@@ -197,7 +197,7 @@ def _logs(world: World, stretch: Stretch, variables: Mapping[str, Any]) -> list[
             raise ScriptError(f"{world.path}: a log entry has counter and entry")
         generator = np.random.default_rng((stretch.seed, 1_000_000 + number))
         counts = generator.poisson(np.maximum(evaluate(line["counter"], stretch.knobs), 0))
-        text = {"{service}": str(variables["service"]), "{location}": str(variables["location"])}
+        text = {f"{{{name}}}": str(variables[name]) for name in ("service", "environment", "location")}
         for step in np.flatnonzero(counts):
             entry = json_format.ParseDict(_entry(line["entry"], text), LOG_ENTRY())
             entry.timestamp.FromNanoseconds(int(stretch.times[step]))

@@ -65,7 +65,11 @@ def _of(
     if series.each == "service" and not _names_revision(series):
         lanes = [Lane(0, np.arange(len(stretch.times)), stretch.knobs)]
     for lane in lanes:
-        knobs = {**lane.knobs, "instances": np.full(len(lane.steps), float(world.instances))}
+        made = {
+            "instances": np.full(len(lane.steps), float(world.instances)),
+            "age": (lane.steps - lane.steps[0]) * float(MINUTE),
+        }
+        knobs = {**lane.knobs, **made}
         for place in range(count):
             identity = _identity(series, variables, f"{lane.revision}-{place}", f"test-{lane.revision + 1:05d}")
             signal = _signal(series, identity, int(lane.steps[0]), knobs, count, generator)

@@ -167,7 +167,9 @@ async def _follow(
             place = await targets.find(host, parts.port or (_HTTPS_PORT if parts.scheme == "https" else _HTTP_PORT))
             request = client.build_request(
                 method,
-                httpx.URL(url).copy_with(host=_in_url(place.address), port=place.port),
+                httpx.URL(url).copy_with(
+                    scheme="http" if place.plain else parts.scheme, host=_in_url(place.address), port=place.port
+                ),
                 headers={"Host": parts.netloc.rpartition("@")[2], **headers},
                 content=content or None,
                 extensions={"sni_hostname": host},

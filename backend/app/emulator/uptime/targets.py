@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+_PLAIN = "http://"
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -23,6 +24,8 @@ class NotAllowedError(Exception):
 class Place(NamedTuple):
     address: str
     port: int
+    plain: bool = False
+    """Without TLS, whatever the check asks for: on Cloud Run the front end ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Targets:
         """
         mapped = self.places.get(f"{host}:{port}") or self.places.get(host)
         if mapped is not None:
-            host, port = mapped
+            host, port = mapped.address, mapped.port
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = [ipaddress.ip_address(entry[4][0]) for entry in found]
         if mapped is None:
@@ -51,7 +54,7 @@ class Targets:
                         f"{host} is {address}, not this machine: start with --uptime-target {host}=127.0.0.1:PORT to "
                         f"check a local one in its place, or with --allow-targets {host}"
                     )
-        return Place(str(addresses[0]), port)
+        return Place(str(addresses[0]), port, mapped is not None and mapped.plain)
 
     def _may(self, host: str, address: Address) -> bool:
         plain = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
@@ -76,13 +79,14 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None
 
 
 def parse_place(text: str) -> tuple[str, Place]:
-    """`example.com=127.0.0.1:8000`, `example.com:443=localhost:8000`.
+    """`example.com=127.0.0.1:8000`, `example.com:443=localhost:8000`; `example.com=http://127.0.0.1:8000`: without TLS.
 
     Raises:
         ValueError: Anything else.
     """
     host, equals, place = text.partition("=")
-    address, colon, port = place.rpartition(":")
+    plain = place.startswith(_PLAIN)
+    address, colon, port = place.removeprefix(_PLAIN).rpartition(":")
     if not host or not equals or not colon or not address or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004  # TCP
-        raise ValueError(f"'{text}' is not of the form HOST=ADDRESS:PORT")
-    return host.lower(), Place(address.strip("[]"), int(port))
+        raise ValueError(f"'{text}' is not of the form HOST=ADDRESS:PORT, or HOST=http://ADDRESS:PORT")
+    return host.lower(), Place(address.strip("[]"), int(port), plain)

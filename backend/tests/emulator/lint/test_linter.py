@@ -11,6 +11,10 @@ from app.emulator.lint.finding import Finding
 from app.emulator.lint.linter import Options, Report, lint
 
 GUARD = "and sum(increase(http_request_total[5m])) > 20"
+GOOD = (
+    'metric.type="prometheus.googleapis.com/http_request_total/counter" resource.type="prometheus_target" '
+    'metric.labels.endpoint="/items"'
+)
 RATIO = 'sum(increase(http_request_total{status_code=~"5.."}[5m])) / sum(increase(http_request_total[5m])) > 0.05'
 
 
@@ -280,3 +284,21 @@ def test_other_files_in_a_folder_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text('{"name": "x"}')
     (tmp_path / "p.json").write_text(json.dumps(policy("vector(1) > 2")))
     assert lint([tmp_path]).files == 1
+
+
+def test_an_objective_reads_metrics_and_labels_that_there_are(linted) -> None:
+    def objective(total: str) -> dict[str, Any]:
+        filters = {"goodServiceFilter": GOOD, "totalServiceFilter": total}
+        indicator = {"requestBased": {"goodTotalRatio": filters}}
+        return {"displayName": "o", "goal": 0.99, "rollingPeriod": "86400s", "serviceLevelIndicator": indicator}
+
+    assert rules(linted(objective(GOOD), "slos/o.json")) == []
+    misspelt = GOOD.replace("endpoint", "endpiont")
+    finding = only(linted(objective(misspelt), "slos/o.json"))
+    assert finding.field == "serviceLevelIndicator.requestBased.goodTotalRatio.totalServiceFilter"
+    assert "endpiont" in finding.message
+
+
+def test_a_log_based_metric_whose_filter_does_not_compile_is_told(linted) -> None:
+    assert rules(linted({"name": "m", "filter": "severity>=ERROR"}, "log_metrics/m.json")) == []
+    assert only(linted({"name": "m", "filter": "severity>=("}, "log_metrics/m.json")).level == "error"

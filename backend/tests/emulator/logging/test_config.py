@@ -1,25 +1,31 @@
-"""Buckets, views, sinks, exclusions, settings: what they refuse and where entries go, at the service objects."""
-
-from typing import Any
+"""Buckets, views and settings: what they refuse and what they show, at the service objects."""
 
 import pytest
 from google.cloud.logging_v2 import types
-from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.json_format import ParseDict
 
 from app.emulator.clock import ManualClock
 from app.emulator.journal import SqliteJournal
 from app.emulator.logging.config_service import ConfigService
 from app.emulator.logging.service import LoggingService
 from app.emulator.project import Context
-from app.emulator.status import ApiError, Code
+from app.emulator.status import Code
+from support.logging_config import (
+    DEFAULT,
+    GLOBAL,
+    MINE,
+    PROTO,
+    bucket,
+    message,
+    refusal,
+    sink,
+    texts,
+    update_bucket,
+    view,
+    write,
+)
 from support.provenance import known_from, our_choice
 
-PROTO = "google/logging/v2/logging_config.proto"
 VIEWS = "https://docs.cloud.google.com/logging/docs/logs-views"
-GLOBAL = "projects/demo/locations/global"
-DEFAULT = f"{GLOBAL}/buckets/_Default"
-MINE = f"{GLOBAL}/buckets/mine"
 DAY = 86_400
 DELETE_REQUESTED = types.LifecycleState.DELETE_REQUESTED
 
@@ -39,53 +45,6 @@ def config(service: LoggingService) -> ConfigService:
     return service.config
 
 
-def message(kind: str, **fields: Any) -> Any:
-    return ParseDict(fields, getattr(types, kind).pb()())
-
-
-def write(service, *entries: dict[str, Any]) -> None:
-    body = {"logName": "projects/demo/logs/app", "resource": {"type": "global"}, "entries": entries}
-    service.write_log_entries(message("WriteLogEntriesRequest", **body))
-
-
-def texts(service, *names: str, **request: Any) -> list[str]:
-    body = {"resourceNames": names or ["projects/demo"], **request}
-    return [entry.text_payload for entry in service.list_log_entries(message("ListLogEntriesRequest", **body)).entries]
-
-
-def bucket(config, bucket_id: str = "mine", location: str = GLOBAL, **fields: Any) -> Any:
-    request = message("CreateBucketRequest", parent=location, bucketId=bucket_id, bucket=fields)
-    return config.create_bucket(request)
-
-
-def view(config, view_id: str, text: str, parent: str = DEFAULT) -> Any:
-    return config.create_view(message("CreateViewRequest", parent=parent, viewId=view_id, view={"filter": text}))
-
-
-def sink(config, name: str, to: str = MINE, *, unique: bool = True, **fields: Any) -> Any:
-    destination = to if to.partition("/")[0].endswith(".com") else f"logging.googleapis.com/{to}"
-    body = {"name": name, "destination": destination, **fields}
-    return config.create_sink(
-        message("CreateSinkRequest", parent="projects/demo", sink=body, uniqueWriterIdentity=unique)
-    )
-
-
-def update_bucket(config, name: str = MINE, **fields: Any) -> Any:
-    request = message("UpdateBucketRequest", name=name, bucket=fields)
-    request.update_mask.CopyFrom(FieldMask(paths=_paths(fields)))
-    return config.update_bucket(request)
-
-
-def _paths(fields: dict[str, Any]) -> list[str]:
-    return ["".join(f"_{char.lower()}" if char.isupper() else char for char in field) for field in fields]
-
-
-def refusal(function, *arguments: Any, **keywords: Any) -> ApiError:
-    with pytest.raises(ApiError) as caught:
-        function(*arguments, **keywords)
-    return caught.value
-
-
 @known_from(docs="https://docs.cloud.google.com/logging/docs/buckets")
 def test_a_project_begins_with_two_buckets_and_their_sinks(config):
     found = config.list_buckets(message("ListBucketsRequest", parent=GLOBAL)).buckets
@@ -98,18 +57,6 @@ def test_a_project_begins_with_two_buckets_and_their_sinks(config):
         ("_Default", f"logging.googleapis.com/{DEFAULT}"),
         ("_Required", f"logging.googleapis.com/{GLOBAL}/buckets/_Required"),
     ]
-
-
-@known_from(docs="https://docs.cloud.google.com/logging/docs/routing/overview")
-def test_audit_entries_go_to_the_required_bucket_and_all_others_to_the_default_one(service):
-    write(
-        service,
-        {"textPayload": "audit", "logName": "projects/demo/logs/cloudaudit.googleapis.com%2Factivity"},
-        {"textPayload": "plain"},
-    )
-    assert texts(service, f"{DEFAULT}/views/_AllLogs") == ["plain"]
-    assert texts(service, f"{GLOBAL}/buckets/_Required/views/_AllLogs") == ["audit"]
-    assert texts(service) == ["audit", "plain"]
 
 
 @known_from(proto=PROTO)
@@ -222,104 +169,6 @@ def test_the_retention_of_a_bucket_decides_what_it_still_shows(service, config, 
     assert texts(service) == ["old", "new"]
     update_bucket(config, DEFAULT, retentionDays=1)
     assert texts(service) == ["new"]
-
-
-@known_from(proto=PROTO)
-def test_an_entry_goes_to_every_bucket_whose_sink_takes_it(service, config):
-    bucket(config)
-    sink(config, "errors", filter="severity>=ERROR", exclusions=[{"name": "noise", "filter": "textPayload:noise"}])
-    write(
-        service,
-        {"textPayload": "quiet"},
-        {"textPayload": "loud", "severity": "ERROR"},
-        {"textPayload": "noise", "severity": "ERROR"},
-    )
-    assert texts(service, f"{MINE}/views/_AllLogs") == ["loud"]
-    assert texts(service) == ["quiet", "loud", "noise"]
-
-
-@known_from(proto=PROTO)
-def test_a_disabled_exclusion_excludes_nothing_and_a_disabled_sink_routes_nothing(service, config):
-    bucket(config)
-    sink(config, "a", exclusions=[{"name": "all", "filter": "severity>=DEFAULT", "disabled": True}])
-    write(service, {"textPayload": "first"})
-    request = message("UpdateSinkRequest", sinkName="projects/demo/sinks/a", sink={"disabled": True})
-    request.update_mask.paths.append("disabled")
-    config.update_sink(request)
-    write(service, {"textPayload": "second"})
-    assert texts(service, f"{MINE}/views/_AllLogs") == ["first"]
-
-
-@known_from(proto=PROTO)
-def test_an_exclusion_of_the_project_is_one_of_the_default_sink(service, config):
-    exclusion = {"name": "probes", "filter": 'textPayload:"/health"'}
-    created = config.create_exclusion(message("CreateExclusionRequest", parent="projects/demo", exclusion=exclusion))
-    assert created.create_time.seconds
-    default = config.get_sink(message("GetSinkRequest", sinkName="projects/demo/sinks/_Default"))
-    assert [one.name for one in default.exclusions] == ["probes"]
-    write(service, {"textPayload": "GET /health"}, {"textPayload": "GET /items"})
-    assert texts(service) == ["GET /items"]
-
-    name = "projects/demo/exclusions/probes"
-    update = message("UpdateExclusionRequest", name=name, exclusion={"disabled": True})
-    update.update_mask.paths.append("disabled")
-    assert config.update_exclusion(update).filter == exclusion["filter"]
-    assert [
-        one.disabled
-        for one in config.list_exclusions(message("ListExclusionsRequest", parent="projects/demo")).exclusions
-    ] == [True]
-    config.delete_exclusion(message("DeleteExclusionRequest", name=name))
-    assert refusal(config.get_exclusion, message("GetExclusionRequest", name=name)).code is Code.NOT_FOUND
-
-
-@known_from(proto=PROTO)
-def test_a_sink_that_leaves_the_project_gets_a_writer_and_counts_what_it_would_export(service, config):
-    there = "pubsub.googleapis.com/projects/demo/topics/logs"
-    unique = sink(config, "unique", there)
-    shared = sink(config, "shared", there, unique=False)
-    own = sink(config, "own")
-    assert unique.writer_identity == "serviceAccount:service-123456789012@gcp-sa-logging.iam.gserviceaccount.com"
-    assert shared.writer_identity == "serviceAccount:cloud-logs@system.gserviceaccount.com"
-    assert own.writer_identity == ""
-    write(service, {"textPayload": "x"})
-    assert config.sinks.exported == {there: 2}
-    back = message("UpdateSinkRequest", sinkName="projects/demo/sinks/unique", sink={"destination": there})
-    assert "set back to false" in refusal(config.update_sink, back).message
-    forth = message(
-        "UpdateSinkRequest",
-        sinkName="projects/demo/sinks/shared",
-        sink={"destination": there},
-        uniqueWriterIdentity=True,
-    )
-    assert config.update_sink(forth).writer_identity == unique.writer_identity
-
-
-@known_from(proto=PROTO)
-def test_without_a_mask_a_sink_s_destination_and_filter_are_replaced(config):
-    bucket(config)
-    sink(config, "a", filter="severity>=ERROR", description="kept")
-    body = {"destination": f"logging.googleapis.com/{DEFAULT}"}
-    changed = config.update_sink(message("UpdateSinkRequest", sinkName="projects/demo/sinks/a", sink=body))
-    assert (changed.destination, changed.filter, changed.description) == (body["destination"], "", "kept")
-
-
-@known_from(proto=PROTO)
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"name": "-a"}, "must begin with a letter or digit"),
-        ({"name": "a" * 101}, "1 to 100"),
-        ({"to": "nowhere.example.com/x"}, "Unsupported sink destination"),
-        ({"to": "projects/demo"}, "cannot route to its own project"),
-        ({"filter": "severity>="}, "Unparseable filter: syntax error at line 1"),
-        ({"exclusions": [{"name": "a"}]}, "missing field exclusion.filter"),
-        ({"exclusions": [{"name": "a", "filter": "x"}] * 2}, "different names"),
-        ({"exclusions": [{"name": f"e{n}", "filter": "x"} for n in range(51)]}, "at most 50"),
-    ],
-)
-def test_a_wrong_sink_is_refused(config, change, told):
-    error = refusal(sink, config, **{"name": "a", **change})
-    assert (error.code, told in error.message) == (Code.INVALID_ARGUMENT, True), error.message
 
 
 @known_from(docs=VIEWS)

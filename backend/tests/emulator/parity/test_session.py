@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from app.emulator.parity.comparison import Compared, plain
-from app.emulator.parity.probes import Run, probes
+from app.emulator.parity.probe import Run
+from app.emulator.parity.probes import probes
 from app.emulator.parity.session import Session, Side, keep, own_emulator
 from app.emulator.parity.wire import WIRES, method_of, rest_form
 from app.emulator.project import Switches

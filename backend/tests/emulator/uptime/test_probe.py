@@ -21,7 +21,7 @@ from app.emulator.uptime.identity import KEY_ID
 from app.emulator.uptime.messages import UptimeCheckConfig
 from app.emulator.uptime.probe import Outcome, probe
 from app.emulator.uptime.rules import check_uptime, fill_defaults
-from app.emulator.uptime.targets import NotAllowedError, Place, Targets
+from app.emulator.uptime.targets import NotAllowedError, Place, Targets, parse_place
 from support.provenance import known_from, our_choice
 from support.uptime import Reply, Site, site
 
@@ -221,6 +221,14 @@ async def test_https_tells_how_long_the_certificate_lasts_and_validates_it_when_
         strict = await probe(config(httpCheck={"useSsl": True, "validateSsl": True}), HOST, targets, 1, NOW)
         assert (strict.passed, strict.code) == (False, Code.UNAVAILABLE)
         assert "CERTIFICATE_VERIFY_FAILED" in strict.why
+
+
+@our_choice("on Cloud Run the front end ends TLS, and no service on a laptop has a certificate")
+async def test_a_host_can_be_mapped_to_a_place_without_tls(shop: Site) -> None:
+    host, place = parse_place(f"{HOST}=http://127.0.0.1:{shop.port}")
+    outcome = await probed(shop, targets=Targets({host: place}), httpCheck={"useSsl": True, "path": "/health"})
+    assert (outcome.passed, outcome.certificate_days) == (True, None)
+    assert [(seen.path, seen.headers["host"]) for seen in shop.seen] == [("/health", HOST)]
 
 
 @known_from(proto=UPTIME)

@@ -24,7 +24,7 @@ from google.protobuf import empty_pb2
 
 from .service import Provider
 
-ADDRESS = "registry.terraform.io/hashicorp/google"
+ADDRESS = os.environ.get("CLOUDOPS_STANDIN_ADDRESS", "registry.terraform.io/hashicorp/google")
 _CORE_PROTOCOL = 1
 _PROVIDER_PROTOCOL = 6
 _THREADS = 8

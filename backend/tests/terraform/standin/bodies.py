@@ -4,6 +4,7 @@ A body leaves out what is empty: null, "", 0, false, [] and {}. So what an answe
 a configured `false` stays `false`.
 """
 
+import copy
 import json
 from typing import Any
 
@@ -15,7 +16,7 @@ _SLO = "google_monitoring_slo"
 _BUDGET = "google_billing_budget"
 _SECRETS = ("auth_token", "password", "service_key")
 # google/monitoring/v3/service.proto: the kinds of an indicator, and the provider's blocks for them.
-_INDICATORS = {"requestBasedSli": "requestBased", "windowsBasedSli": "windowsBased"}
+_INDICATORS = {"basicSli": "basicSli", "requestBasedSli": "requestBased", "windowsBasedSli": "windowsBased"}
 _DAY = 86_400
 
 
@@ -50,7 +51,7 @@ def state_of(type_name: str, answer: dict[str, Any], prior: dict[str, Any], proj
             state[name] = local[name]
         elif "local" in attribute.words:
             state[name] = prior.get(name)
-    if resource.api == "logging":
+    if resource.api == "logging" and "local" not in resource.block.attributes["name"].words:
         # The API answers names alone for metrics and sinks; buckets are known by their whole name.
         state["name"] = answer["name"]
     if "sensitive_labels" in state:
@@ -90,16 +91,28 @@ def _body(type_name: str, state: dict[str, Any], resource: Resource) -> dict[str
             body["rollingPeriod"] = f"{days * _DAY}s"
         found = {kind: body.pop(block) for block, kind in _INDICATORS.items() if block in body}
         body["serviceLevelIndicator"] = found
+        for basic in _basic_indicators(found):
+            # The provider's block holds a word that the API does not know.
+            basic["availability"] = {}
     if type_name == _BUDGET and body.get("amount", {}).get("lastPeriodAmount"):
         body["amount"]["lastPeriodAmount"] = {}
     return body
 
 
+def _basic_indicators(indicator: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where an objective asks for availability, of the service itself or of each window."""
+    threshold = indicator.get("windowsBased", {}).get("goodTotalRatioThreshold", {})
+    places = (indicator.get("basicSli", {}), threshold.get("basicSliPerformance", {}))
+    return [basic for basic in places if "availability" in basic]
+
+
 def _shaped(type_name: str, answer: dict[str, Any]) -> dict[str, Any]:
     """The answer in the provider's shape, where that is another."""
     if type_name == _SLO:
-        indicator = answer.get("serviceLevelIndicator", {})
         period = answer.get("rollingPeriod", "0s").removesuffix("s")
+        indicator = copy.deepcopy(answer.get("serviceLevelIndicator", {}))
+        for basic in _basic_indicators(indicator):
+            basic["availability"] = {"enabled": True}
         blocks = {block: indicator[kind] for block, kind in _INDICATORS.items() if kind in indicator}
         return {**answer, "rollingPeriodDays": int(float(period)) // _DAY, **blocks}
     if type_name == _BUDGET and "lastPeriodAmount" in answer.get("amount", {}):

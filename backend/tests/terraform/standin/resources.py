@@ -84,8 +84,9 @@ def _create(type_name: str, planned: dict[str, Any], body: dict[str, Any], api: 
     collection = resource.collection.format(**{**planned, "service": _last(planned.get("service"))})
     known = {key: planned[name] for key, name in resource.create_query.items() if isinstance(planned[name], str)}
     answer = api.call("POST", collection, body, known or None, resource.api)
-    # Cloud Logging answers the name alone, and a metric's may hold slashes.
-    return f"{collection}/{answer['name']}" if resource.api == "logging" else str(answer["name"])
+    name = str(answer["name"])
+    # Cloud Logging answers most names alone, and a metric's may hold slashes.
+    return f"{collection}/{name}" if resource.api == "logging" and not name.startswith("projects/") else name
 
 
 def _update(type_name: str, prior: dict[str, Any], planned: dict[str, Any], body: dict[str, Any], api: Api) -> None:

@@ -133,8 +133,9 @@ class Provider:
     def import_resource_state(self, request: Any) -> Any:
         response = self.message("ImportResourceStateResponse")
         block = RESOURCES[request.type_name].block
-        project = request.id.split("/")[1] if request.id.startswith("projects/") else self.api.project
-        state = {**conform({}, block), "id": request.id, **_imported(block, request.id, project)}
+        identifier = _whole(request.type_name, request.id)
+        project = identifier.split("/")[1] if identifier.startswith("projects/") else self.api.project
+        state = {**conform({}, block), "id": identifier, **_imported(block, identifier, project)}
         imported = response.Imported(type_name=request.type_name, state=self._value(state))
         return response(imported_resources=[imported])
 
@@ -179,6 +180,12 @@ class Provider:
             min_items=nested.least,
             max_items=nested.most,
         )
+
+
+def _whole(type_name: str, identifier: str) -> str:
+    """A log-based metric is imported by `PROJECT NAME`, everything else by its whole name."""
+    project, _, name = identifier.partition(" ")
+    return f"projects/{project}/metrics/{name}" if type_name == "google_logging_metric" and name else identifier
 
 
 def _imported(block: Block, identifier: str, project: str) -> dict[str, Any]:

@@ -29,6 +29,14 @@ run "a_channel_is_of_one_kind" {
   expect_failures = [var.channels]
 }
 
+run "a_misspelt_word_is_told" {
+  command = plan
+  variables {
+    channels = { pager = { pagerduty = {}, secret_versoin = 2 } }
+  }
+  expect_failures = [var.channels]
+}
+
 run "a_token_in_an_address_is_refused" {
   command = plan
   variables {
