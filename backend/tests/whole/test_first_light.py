@@ -16,10 +16,15 @@ from google.cloud.monitoring_v3.services.alert_policy_service.transports import 
 from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
 
 from demo.line import Line
+from demo.traffic import API, ORDINARY, Call
 from demo.view import State
 
 PROJECT = "projects/demo"
 LIMIT_SECONDS = 40.0
+FAILING = (
+    (1.0, lambda _dice, _items: Call("GET", f"{API}/fail", f"{API}/fail?status=503")),
+    *ORDINARY,
+)
 
 # Nothing of ours in this one: the address is the only thing that differs from production.
 UNMODIFIED = """
@@ -34,22 +39,19 @@ print(*(policy.display_name for policy in client.list_alert_policies(name="proje
 
 
 async def test_from_a_real_request_to_a_fired_alert():
-    async with Line(free_ports=True, tls=True) as line:
-        stop = asyncio.Event()
-        traffic = asyncio.create_task(line.driver.run(stop))
-        await asyncio.sleep(2)  # healthy traffic first, as in life
-        line.driver.failing_share = 0.5
-        state = await _until_the_alert_is_told(line)
-        stop.set()
-        await traffic
+    async with Line(free_ports=True, tls=True, policies=["high_error_rate"]) as line:
+        line.driver.per_second = 20.0
+        async with line.driver.sending():
+            await asyncio.sleep(2)  # healthy traffic first, as in life
+            line.driver.mix = FAILING
+            state = await _until_the_alert_is_told(line)
         assert await line.stop_service() == 128 + signal.SIGTERM  # uvicorn raises it again after it has ended cleanly
 
-        [incident] = [one for one in state.incidents if one["state"] == "OPEN"]
-        assert incident["policy"]["displayName"] == "High error rate on items-demo"
+        assert [one.policy for one in state.incidents if one.closed is None] == ["high_error_rate"]
         payload = line.receiver.payloads[0]
         assert (payload["version"], payload["incident"]["state"]) == ("1.2", "open")
 
-        ledger = dict(line.driver.ledger.answers)
+        ledger = dict(line.driver.ledger.by_route())
         assert line.driver.ledger.unanswered == 0
         with grpc.insecure_channel(line.addresses["grpc"]) as channel:
             assert _requests_by_googles_client(channel) == ledger
@@ -62,7 +64,7 @@ async def _until_the_alert_is_told(line: Line) -> State:
     deadline = time.monotonic() + LIMIT_SECONDS
     while True:
         state = await line.look()
-        if line.receiver.payloads and any(one["state"] == "OPEN" for one in state.incidents):
+        if line.receiver.payloads and any(one.closed is None for one in state.incidents):
             return state
         if time.monotonic() > deadline:
             pytest.fail(f"no alert within {LIMIT_SECONDS} s: {state}, {line.receiver.payloads}")
