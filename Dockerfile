@@ -4,9 +4,9 @@ ARG PYTHON=3.13
 FROM python:${PYTHON}-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
-COPY requirements.txt .
-# Pinned with hashes, and no code of a package runs at its installation.
-RUN /venv/bin/pip install --require-hashes --only-binary :all: -r requirements.txt
+COPY requirements-service.txt .
+# What the service needs and no more, pinned with hashes; no code of a package runs at its installation.
+RUN /venv/bin/pip install --require-hashes --only-binary :all: -r requirements-service.txt
 COPY backend/app /srv/app
 # Neither is part of the service.
 RUN rm -rf /srv/app/emulator /srv/app/cli \

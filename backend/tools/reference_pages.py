@@ -9,35 +9,14 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "backend"))
 
-from app.core import Settings  # noqa: E402  # after the path is set
-from app.emulator.coverage.table import page as coverage  # noqa: E402  # as above
+from app.emulator.coverage.table import page as coverage  # noqa: E402  # after the path is set
 from tools.cli_page import page as cli_page  # noqa: E402  # as above
+from tools.http_page import page as http_page  # noqa: E402  # as above
+from tools.log_fields import page as log_fields_page  # noqa: E402  # as above
+from tools.policies_page import page as policies_page  # noqa: E402  # as above
+from tools.settings_page import service_settings, settings  # noqa: E402  # as above
 
 _NOTE = "<!-- Written by `make snapshots` from {source}; edit that. -->"
-
-
-def settings() -> str:
-    lines = [
-        "# Settings",
-        "",
-        _NOTE.format(source="backend/app/core/settings.py"),
-        "",
-        "Environment variables. A value that cannot be used stops the start: its name, the value and what is",
-        "allowed are told.",
-        "",
-        "| variable | default | meaning |",
-        "| --- | --- | --- |",
-    ]
-    for name, field in Settings.model_fields.items():
-        default = f"`{_plain(field.default)}`" if field.default not in ("", None) else ""
-        lines.append(f"| `{name.upper()}` | {default} | {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, dict):
-        return json.dumps(value)
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def metrics() -> str:
@@ -119,13 +98,17 @@ def _values(rule: dict[str, Any]) -> str:
     return _GUARDS[rule["guard"]]
 
 
-def cli() -> str:
-    return cli_page(_NOTE.format(source="backend/app/cli/"))
+def _noted(page: Callable[[str], str], source: str) -> Callable[[], str]:
+    return lambda: page(_NOTE.format(source=source))
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "settings.md": settings,
+    "settings.md": _noted(settings, "backend/app/core/settings.py"),
+    "service-settings.md": _noted(service_settings, "backend/app/api/settings.py"),
     "metrics.md": metrics,
+    "log-fields.md": _noted(log_fields_page, "backend/tools/log_fields.py"),
+    "http.md": _noted(http_page, "the routes themselves"),
+    "policies.md": _noted(policies_page, "terraform/monitoring and docs/runbooks"),
     "COVERAGE.md": coverage,
-    "cli.md": cli,
+    "cli.md": _noted(cli_page, "backend/app/cli/"),
 }

@@ -1,8 +1,8 @@
 """Dockerfile, service.yaml and deploy.sh.
 
-hadolint, Docker and Cloud Run are not here: of the Dockerfile the shape is tested and what its last line runs, of the
-manifest the shape and that the service answers its probes, of the script every step, against a `gcloud` that notes what
-it is told and plays the answers.
+Docker and Cloud Run are not here: `make lint` reads the Dockerfile, and here its shape is tested and what its last line
+runs; of the manifest the shape, and that the service answers its probes; of the script every step, against a `gcloud`
+that notes what it is told and plays the answers.
 """
 
 import json
@@ -121,7 +121,7 @@ def test_the_image_is_built_in_two_stages_pinned_and_runs_as_nobody_in_particula
     instructions = _instructions()
     stages = [rest for name, rest in instructions if name == "FROM"]
     assert len(stages) == 2
-    assert any("--require-hashes" in rest and "requirements.txt" in rest for name, rest in instructions)
+    assert any("--require-hashes" in rest and "requirements-service.txt" in rest for name, rest in instructions)
     last = instructions[max(place for place, (name, _) in enumerate(instructions) if name == "FROM") :]
     [user] = [rest for name, rest in last if name == "USER"]
     assert user == "10001:10001"
@@ -130,7 +130,7 @@ def test_the_image_is_built_in_two_stages_pinned_and_runs_as_nobody_in_particula
     copied = [rest.split()[-2] for name, rest in instructions if name == "COPY" and "--from" not in rest]
     assert all((ROOT / path).exists() for path in copied)
     ignored = (ROOT / ".dockerignore").read_text().split()
-    assert {"!requirements.txt", "!backend/app"} <= set(ignored), "what is copied must not be ignored"
+    assert {"!requirements-service.txt", "!backend/app"} <= set(ignored), "what is copied must not be ignored"
 
 
 def test_what_the_image_runs_serves_without_emulator_and_cli_and_believes_no_forwarded_header(tmp_path):
