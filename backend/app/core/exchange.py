@@ -8,7 +8,7 @@ from . import context, guard
 from .client_address import client_address
 from .context import Ids, RequestContext, acceptable_request_id, new_span_id, new_trace_id
 from .http import CLIENT_CLOSED, outcome_of
-from .propagation import delivery_fields
+from .propagation.incoming import DELIVERY_MARKERS, delivery_fields
 
 if TYPE_CHECKING:
     from .exclusion import Exclusion
@@ -130,8 +130,8 @@ class Exchange(Observed):
 
     def __init__(self, observability: "Observability", scope: Scope, receive: Receive, send: Send) -> None:
         Observed.__init__(self, observability, scope, receive, send)
-        if observability.tells_deliveries and (fields := delivery_fields(self.headers)):
-            self.fields = fields
+        if observability.tells_deliveries and not self.headers.keys().isdisjoint(DELIVERY_MARKERS):
+            self.fields = delivery_fields(self.headers)
         #: Body bytes that the app has read, and that the server was given to send.
         self.status = self.request_bytes = self.response_bytes = 0
         #: Empty until the response has been counted, as `kind` is missing until then.

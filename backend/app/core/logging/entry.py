@@ -8,14 +8,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from json.encoder import encode_basestring_ascii as quote
 from random import getrandbits
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
 
 from ..runtime import Runtime
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TRACE: Final = "logging.googleapis.com/trace"
 SPAN_ID: Final = "logging.googleapis.com/spanId"
@@ -68,17 +65,17 @@ class Identity:
 class InsertIds:
     """Ids of entries: unique, and sorted as they were written, which orders entries of one time."""
 
-    __slots__ = ("next",)
+    __slots__ = ("_count", "_prefix")
 
     def __init__(self) -> None:
-        #: The next id.
-        self.next: Callable[[], str] = self._first
+        # Made at the first entry, not before a fork: two workers must not share it.
+        self._prefix = ""
+        self._count = count()
 
-    def _first(self) -> str:
-        # The prefix is made at the first entry, not before a fork: two workers must not share it.
-        prefix = getrandbits(64).to_bytes(8).hex()
-        self.next = map(f"{prefix}%010x".__mod__, count()).__next__  # nothing of it is interpreted
-        return self.next()
+    def next(self) -> str:
+        if not self._prefix:
+            self._prefix = getrandbits(64).to_bytes(8).hex()
+        return self._prefix + next(self._count).to_bytes(5).hex()
 
 
 class Timestamps:
@@ -92,9 +89,11 @@ class Timestamps:
 
     def render(self, nanoseconds: int) -> str:
         digits = str(nanoseconds)
+        if len(digits) < 10:  # noqa: PLR2004  # the first second of the epoch
+            digits = digits.zfill(10)
         second = digits[:-9]
         known, prefix = self._known
         if second != known:
-            prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second or 0)))
+            prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second)))
             self._known = (second, prefix)
-        return f"{prefix}{digits[-9:]:0>9}Z"
+        return f"{prefix}{digits[-9:]}Z"

@@ -85,7 +85,8 @@ _DELIVERIES: Final = (
         {"id": (b"ce-id", _name), "type": (b"ce-type", _name), "source": (b"ce-source", _name)},
     ),
 )
-_MARKERS: Final = frozenset(marker for marker, _, _ in _DELIVERIES)
+#: Each kind of delivery has one of these headers.
+DELIVERY_MARKERS: Final = frozenset(marker for marker, _, _ in _DELIVERIES)
 
 _WANTED: Final = frozenset(
     {
@@ -107,8 +108,6 @@ def delivery_fields(headers: Mapping[bytes, bytes]) -> dict[str, dict[str, objec
     Args:
         headers: Names in lower case, as ASGI servers give them.
     """
-    if _MARKERS.isdisjoint(headers):  # the usual case at once
-        return {}
     fields: dict[str, dict[str, object]] = {}
     for marker, title, parts in _DELIVERIES:
         if marker in headers:
