@@ -4,13 +4,13 @@ from collections import Counter
 
 #: What the shipped uptime check asks for; a laptop has no other host.
 HOST = "localhost"
-# What each kind is called when there are several.
-_PLURALS = {
-    "policy": "policies",
-    "dashboard": "dashboards",
-    "uptime_check": "uptime checks",
-    "slo": "objectives",
-    "log_metric": "log-based metrics",
+# What one of each kind is called, and several.
+_NAMES = {
+    "policy": ("policy", "policies"),
+    "dashboard": ("dashboard", "dashboards"),
+    "uptime_check": ("uptime check", "uptime checks"),
+    "slo": ("objective", "objectives"),
+    "log_metric": ("log-based metric", "log-based metrics"),
 }
 
 
@@ -38,4 +38,4 @@ def apply_shipped(service: str, environment: str, http: str, project: str, token
     with httpx.Client(timeout=60, trust_env=False, headers=headers) as client:
         applied = definitions.apply(found, http, project, channels={}, client=client)
     counts = Counter[str](one.kind for one in applied)
-    return ", ".join(f"{counts[kind]} {name}" for kind, name in _PLURALS.items() if counts[kind])
+    return ", ".join(f"{counts[kind]} {names[counts[kind] > 1]}" for kind, names in _NAMES.items() if counts[kind])

@@ -173,13 +173,13 @@ def up(
         notify=pairs(notify or [], "TYPE=URL"),
     )
 
+    def tell(addresses: dict[str, str]) -> None:
+        watched = _watch(service, environment, addresses, token) if service else ""
+        _tell(addresses, evaluate_every, data_dir, watched)
+
     def ready(addresses: dict[str, str]) -> None:
-        told = addresses if evaluate_every is None else {**addresses, "evaluate_every": evaluate_every}
-        sys.stdout.write(json.dumps(told) + "\n")
-        sys.stdout.flush()
-        sys.stderr.write(_welcome(addresses, evaluate_every, data_dir))
-        if service:  # in a thread, since it calls the emulator that this loop serves
-            threading.Thread(target=_watch, args=(service, environment, addresses, token), daemon=True).start()
+        # In a thread, since it may call the emulator that this loop serves.
+        threading.Thread(target=tell, args=(addresses,), daemon=True).start()
 
     try:
         asyncio.run(serve(options, ready))
@@ -194,15 +194,22 @@ def up(
         return
 
 
-def _watch(service: str, environment: str, addresses: dict[str, str], token: str) -> None:
+def _tell(addresses: dict[str, str], evaluate_every: str | None, data_dir: Path | None, watched: str) -> None:
+    told = addresses if evaluate_every is None else {**addresses, "evaluate_every": evaluate_every}
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+    sys.stderr.write(_welcome(addresses, evaluate_every, data_dir) + watched)
+
+
+def _watch(service: str, environment: str, addresses: dict[str, str], token: str) -> str:
+    """Load what is shipped; what came of it, for people."""
     from .shipped import apply_shipped  # noqa: PLC0415  # it needs the emulator's modules
 
     try:
         applied = apply_shipped(service, environment, addresses["http"], addresses["project"], token)
     except Exception as error:  # noqa: BLE001  # the emulator serves all the same
-        sys.stderr.write(f"cloudops: {service} is not watched: {error}\n")
-    else:
-        sys.stderr.write(f"  watches  {service} in {environment}: {applied}\n")
+        return f"cloudops: {service} is not watched: {error}\n"
+    return f"  watches  {service} in {environment}: {applied}\n"
 
 
 def _host_port(text: str, flag: str) -> str:

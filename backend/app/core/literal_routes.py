@@ -1,12 +1,16 @@
 """The routes that the library adds to an app."""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, Match, NoMatchFound, Route
 
 from . import guard
+
+# Of these routes and the request at hand: which path has matched.
+_matched: ContextVar[tuple["LiteralRoutes", str] | None] = ContextVar("cloudops_literal_route", default=None)
 
 
 class LiteralRoutes(BaseRoute):
@@ -19,9 +23,18 @@ class LiteralRoutes(BaseRoute):
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes = list(routes)
         self._ends = tuple(route.path for route in routes)
-        #: As other routes have them, for those who list the routes of an app.
-        self.path = self._ends[0]
+        #: As other routes have it, for those who list the routes of an app.
         self.name = "fastapi-cloudops"
+
+    @property
+    def path(self) -> str:
+        """The path that this request has matched, the first of all outside of requests.
+
+        Telemetry of others (Sentry, `opentelemetry-instrumentation-fastapi`) asks each route whether it matches, and
+        the one that does for its path.
+        """
+        matched = _matched.get()
+        return matched[1] if matched is not None and matched[0] is self else self._ends[0]
 
     def matches(self, scope: Any) -> tuple[Match, Any]:
         try:
@@ -36,10 +49,11 @@ class LiteralRoutes(BaseRoute):
         partial: tuple[Match, Any] = Match.NONE, {}
         for route in self.routes:
             match, found = route.matches(scope)
-            if match is Match.FULL:
-                return match, {**found, "route": route}
-            if match is Match.PARTIAL:
+            if match is not Match.NONE:
+                _matched.set((self, route.path))
                 partial = match, {**found, "route": route}
+            if match is Match.FULL:
+                return partial
         return partial
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:

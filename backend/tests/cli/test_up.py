@@ -55,7 +55,7 @@ def test_a_service_is_watched_from_the_start():
             for kind, name in {
                 "alertPolicies": "policies",
                 "dashboards": "dashboards",
-                "uptimeCheckConfigs": "uptime checks",
+                "uptimeCheckConfigs": "uptime check",
             }.items()
         }
         assert all("shop-test" in one["displayName"] for objects in found.values() for one in objects)

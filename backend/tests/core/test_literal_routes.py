@@ -1,10 +1,12 @@
 """The library's own routes stand as one among those of an app."""
 
+import asyncio
+
 import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
-from starlette.routing import NoMatchFound, Route
+from starlette.routing import Match, NoMatchFound, Route
 
 from app.core.literal_routes import LiteralRoutes
 from app.core.route import RouteTree
@@ -54,6 +56,18 @@ async def test_a_route_of_the_app_that_ends_alike_is_still_found(app):
 async def test_they_answer_below_a_root_path(app):
     async with client_of(app, "/api") as client:
         assert (await client.get("/api/health/live")).text == "/health/live"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/health/live"), ("POST", "/health/live"), ("GET", "/health")])
+async def test_whoever_asks_for_the_path_of_what_matched_hears_that_of_the_request(app, method, path):
+    [own] = [route for route in app.routes if isinstance(route, LiteralRoutes)]
+
+    async def paths_that_match() -> list[str]:
+        scope = {"type": "http", "method": method, "path": path, "headers": []}
+        return [route.path for route in app.routes if route.matches(scope)[0] is not Match.NONE]
+
+    assert await asyncio.create_task(paths_that_match()) == [path]
+    assert own.path == "/health"
 
 
 def test_their_addresses_are_found_by_name(app):

@@ -45,12 +45,9 @@ class Round:
 
 @pytest.fixture(scope="module")
 def first_round() -> Iterator[Round]:
-    assert "cloudops up --evaluate-every 2s" in GUIDE
-    with emulator_process("--evaluate-every", "2s") as emulator:
-        code = cloudops(*line("apply"), **emulator.variables)
-        assert code.returncode == 0, code.stderr
+    service, front = str(free_port()), str(free_port())
+    with emulator_process(*line("up")[1:], "--uptime-target", f"localhost=http://127.0.0.1:{front}") as emulator:
         words = line("run --service shop")
-        service, front = str(free_port()), str(free_port())
         assert words[-1] == "8080"
         words[-1] = service
         end = words.index("--")
@@ -67,6 +64,23 @@ def first_round() -> Iterator[Round]:
 
             wait_until(up, seconds=60, what="the service of the guide")
             yield one
+
+
+def test_what_is_applied_beside_it_comes_on_top(first_round):
+    code, printed = first_round.run("apply")
+    assert code == 0
+    assert [row for row in printed.splitlines() if row.startswith("created")] == [
+        row for row in printed.splitlines() if "queue" in row.lower()
+    ]
+
+
+def test_the_uptime_check_finds_the_service(first_round):
+    def passed() -> bool:
+        query = 'min(monitoring_googleapis_com:uptime_check_check_passed{monitored_resource="uptime_url"})'
+        answer = cloudops("query", query, **first_round.emulator.variables)
+        return answer.returncode == 0 and answer.stdout.rstrip().endswith("1")
+
+    wait_until(passed, seconds=90, what="a check that passed")
 
 
 def test_what_the_guide_promises_arrives(first_round):

@@ -13,6 +13,7 @@ from . import catalogue, guards
 from .catalogue import CatalogueError, Kind, Metric
 from .cells import Cell, Exemplar, Series, Store, process_store
 from .guards import OpenLabels
+from .labels import names
 from .wrapping import Function, wrap
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ class MetricsClient:
             return made.bound(labels)
         if labels is None and not metric.labels:
             return made.bound({})
-        if labels is not None and set(labels) != metric.labels.keys():
-            raise CatalogueError(f"{metric.name} has the labels {sorted(metric.labels)}, not {sorted(labels)}")
+        if labels is not None and set(given := names(metric, labels)) != metric.labels.keys():
+            raise CatalogueError(f"{metric.name} has the labels {sorted(metric.labels)}, not {sorted(given)}")
         return made
 
 

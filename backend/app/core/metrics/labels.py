@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import lru_cache
 from typing import Final, Literal, get_args
@@ -60,13 +60,8 @@ class Labels:
         Raises:
             CatalogueError: A label is missing, unknown, or has a value outside of its closed set.
         """
-        if (
-            "email" in labels
-            and "account" in metric.labels
-            and "email" not in metric.labels
-            and "account" not in labels
-        ):
-            labels = {"account" if label == "email" else label: value for label, value in labels.items()}
+        if "email" in labels:
+            labels = dict(zip(names(metric, labels), labels.values(), strict=True))
         texts = metric.values({label: _text(value) for label, value in labels.items()})
         if not metric.guards:
             return texts
@@ -87,6 +82,14 @@ class Labels:
         """A keyed hash of an account's name or e-mail address, whatever its capitals."""
         text = text.strip().casefold()
         return self._hash(text) if text else ""
+
+
+def names(metric: Metric, labels: Iterable[str]) -> list[str]:
+    """The names of a metric's labels as somebody wrote them; `email` is taken for `account`."""
+    given = list(labels)
+    if "account" in metric.labels and "email" not in metric.labels and "account" not in given:
+        return ["account" if label == "email" else label for label in given]
+    return given
 
 
 def _text(value: object) -> str:

@@ -342,6 +342,13 @@ def test_the_snippet_of_the_first_user_counts_calls():
     assert _living("auth_login_attempts_total")["success", "snippet"] == 1.0
 
 
+def test_the_label_email_is_taken_in_a_list_of_names_too(client, store):
+    lockouts = client.counter("brute_force_lockouts_total", labels=["ip_address", "email"])
+    lockouts.labels(ip_address="192.0.2.7", email="Ada@Example.com").add()
+
+    assert [series.values[0][:2] for series in store.series] == ["h:"]
+
+
 def test_the_label_email_is_taken_and_becomes_a_hash(client, store):
     client.counter("brute_force_lockouts_total", {"ip_address": "192.0.2.7", "email": "Ada@Example.com"}).add()
     client.counter("brute_force_lockouts_total", {"ip_address": "192.0.2.7", "account": " ada@example.com"}).add()
