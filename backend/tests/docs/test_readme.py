@@ -31,9 +31,8 @@ def test_the_first_service_is_seen_by_the_commands_of_the_page(tmp_path):
     words[end:end] = ["--port", port, "--listen", front, "--env", "METRICS_EXPORT_INTERVAL=10"]
     path = os.pathsep.join([str(Path(command()[0]).parent), os.environ["PATH"]])  # uvicorn is beside it
     python_path = f"{ROOT / 'backend'}:{tmp_path}"
-    assert line("up") == ["up"]
     with (
-        emulator_process() as emulator,
+        emulator_process(*line("up")[1:]) as emulator,
         started(*words, **emulator.variables, PATH=path, PYTHONPATH=python_path),
     ):
 

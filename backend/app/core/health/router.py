@@ -12,10 +12,11 @@ from fastapi import APIRouter
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import Mount, Route, Router
 
 from ..context import current
 from ..exchange import Observed
+from ..monitoring_middleware import ATTRIBUTE
 from .details import details
 from .paths import Paths, Role
 from .registry import HealthRegistry, verdict
@@ -47,12 +48,19 @@ def routes(registry: HealthRegistry, paths: Paths | None = None) -> list[Route]:
 
 
 def has_routes(app: Starlette) -> bool:
-    """Whether an app serves these endpoints already."""
-    try:
-        app.url_path_for("health/live")
-    except Exception:  # noqa: BLE001  # starlette.routing.NoMatchFound, whose place has moved between versions
-        return False
-    return True
+    """Whether an app serves these endpoints already, wherever it has put them.
+
+    A mounted app that is observed by itself has its own, which are not this app's.
+    """
+    for route in app.routes:
+        if isinstance(route, Mount) and hasattr(route.app, ATTRIBUTE):
+            continue
+        try:
+            route.url_path_for("health/live")
+        except Exception:  # noqa: BLE001, PERF203  # starlette.routing.NoMatchFound, whose place has moved between versions
+            continue
+        return True
+    return False
 
 
 def router(registry: HealthRegistry, paths: Paths | None = None, *, in_openapi: bool = False) -> APIRouter:

@@ -213,6 +213,18 @@ async def test_an_app_that_includes_the_router_itself_has_each_route_once():
         assert [entry["httpRequest"]["status"] for entry in service.access] == [404], "no probe is told, wherever"
 
 
+@pytest.mark.parametrize("in_openapi", [False, True])
+async def test_an_app_has_its_own_beside_those_of_an_observed_app_that_it_mounts(in_openapi):
+    inner = FastAPI()
+    with observed(inner, health_in_openapi=in_openapi):
+        outer = FastAPI()
+        outer.mount("/inner", inner)
+        with observed(outer, health_in_openapi=in_openapi) as service:
+            async with service.client() as client:
+                answers = [await client.get(path) for path in ("/health/live", "/inner/health/live")]
+            assert [answer.status_code for answer in answers] == [200, 200]
+
+
 async def test_prefix_and_names_come_from_settings():
     with observed(health_prefix="/-/status", health_names={"ready": "readyz"}) as service:
         async with service.client() as client:
