@@ -6,7 +6,7 @@
 #   deploy.sh release          a revision without traffic, and its probes asked under its own address
 #   deploy.sh canary [PERCENT] a share of the traffic (10), watched for CANARY_SECONDS; rolled back by itself
 #   deploy.sh promote          all of the traffic
-#   deploy.sh rollback         all of the traffic back to the revision that served before
+#   deploy.sh rollback         all of the traffic back to the revision that served before: the tag `previous` names it
 #   deploy.sh all              the first five, in this order
 #
 # Settings (environment): PROJECT REGION SERVICE IMAGE ENVIRONMENT CLOUDSQL_INSTANCE, and perhaps
@@ -28,21 +28,23 @@ say() { printf '%s %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
 fail() { say "FAILED: $*"; exit 1; }
 run() { gcloud run "$@" --project "$PROJECT" --region "$REGION"; }
 
-# The revision that has most of the traffic now; empty before the first deployment.
+# The revision that has most of the traffic now, but for the one that is named; empty before the first deployment.
 serving() {
   run services describe "$SERVICE" --format json 2>/dev/null | python3 -c '
 import json, sys
 text = sys.stdin.read()
 traffic = json.loads(text).get("status", {}).get("traffic", []) if text.strip() else []
-shares = sorted((one.get("percent", 0), one.get("revisionName", "")) for one in traffic)
-print(shares[-1][1] if shares and shares[-1][0] else "")'
+shares = sorted((one.get("percent", 0), one.get("revisionName", "")) for one in traffic if one.get("revisionName") != sys.argv[1])
+print(shares[-1][1] if shares and shares[-1][0] else "")' "${1:-}"
 }
 
-address_of_candidate() {
-  run services describe "$SERVICE" --format json | python3 -c '
+# What the traffic target with this tag says: its revisionName or its url; empty where nothing has the tag.
+tagged() {
+  run services describe "$SERVICE" --format json 2>/dev/null | python3 -c '
 import json, sys
-traffic = json.load(sys.stdin)["status"]["traffic"]
-print(next((one["url"] for one in traffic if one.get("tag") == "candidate"), ""))'
+text = sys.stdin.read()
+traffic = json.loads(text).get("status", {}).get("traffic", []) if text.strip() else []
+print(next((one[sys.argv[2]] for one in traffic if one.get("tag") == sys.argv[1]), ""))' "$1" "$2"
 }
 
 check() {
@@ -68,14 +70,15 @@ migrate() {
 
 release() {
   SERVING=$(serving) || SERVING=
-  export SERVING
+  PREVIOUS=$(tagged previous revisionName) || PREVIOUS=
+  export SERVING PREVIOUS
   local manifest
   manifest=$(mktemp)
   trap 'rm -f "$manifest"' RETURN
   python3 "$here/render.py" "$here/service.yaml" >"$manifest"
   run services replace "$manifest" || fail "Cloud Run did not take the revision"
   local address
-  address=$(address_of_candidate)
+  address=$(tagged candidate url) || address=
   [[ -n $address ]] || fail "the revision has no address of its own"
   for path in /health/startup /health/ready; do
     curl --fail --silent --show-error --max-time 10 --retry "${PROBE_RETRIES:-5}" --retry-all-errors --retry-delay 2 "$address$path" >/dev/null \
@@ -97,8 +100,8 @@ answers() {
 
 canary() {
   local percent=${1:-10} before seconds=${CANARY_SECONDS:-300} step=${CANARY_STEP:-30} waited=0 all bad verdict
-  before=$(serving)
-  [[ -n $before && $before != "$REVISION" ]] || { say "nobody serves yet: nothing to compare with"; return; }
+  before=$(serving "$REVISION")
+  [[ -n $before ]] || { say "nobody serves yet: nothing to compare with"; return; }
   run services update-traffic "$SERVICE" --to-revisions "$REVISION=$percent,$before=$((100 - percent))"
   say "$REVISION has $percent % of the traffic"
   while ((waited < seconds)); do
@@ -123,16 +126,31 @@ print("bad" if every >= least and bad / every > ratio else "good" if every >= le
 back() { run services update-traffic "$SERVICE" --to-revisions "$1=100" || fail "the traffic is still where it was"; }
 
 promote() {
-  run services update-traffic "$SERVICE" --to-revisions "$REVISION=100" || fail "the traffic was not moved"
+  local before tags=()
+  before=$(serving "$REVISION") || before=
+  [[ -z $before ]] || tags=(--update-tags "previous=$before")
+  run services update-traffic "$SERVICE" --to-revisions "$REVISION=100" ${tags[@]+"${tags[@]}"} || fail "the traffic was not moved"
   say "$REVISION serves"
 }
 
+# Not simply to the revision made before: that may be a canary that failed.
 rollback() {
-  local now before
-  now=$(serving)
-  before=$(run revisions list --service "$SERVICE" --sort-by "~metadata.creationTimestamp" \
-    --format "value(metadata.name)" | awk -v now="$now" 'found { print; exit } $0 == now { found = 1 }')
+  local now before candidate
+  now=$(serving) || fail "Cloud Run does not say which revision serves"
+  candidate=$(tagged candidate revisionName)
+  before=$(serving "$candidate")
+  if [[ -n $candidate && -n $before && $(serving "$before") == "$candidate" ]]; then
+    now=$candidate # a canary has a share: it goes back to whom it was taken from
+  else
+    before=$(tagged previous revisionName)
+  fi
+  if [[ -z $before ]]; then
+    say "no revision has the tag previous: the one made before $now is taken"
+    before=$(run revisions list --service "$SERVICE" --sort-by "~metadata.creationTimestamp" \
+      --format "value(metadata.name)" | awk -v now="$now" 'found { print; exit } $0 == now { found = 1 }')
+  fi
   [[ -n $before ]] || fail "there is no revision before $now"
+  [[ $before != "$now" ]] || fail "$now serves already, by a rollback before: name another by hand, as the runbook says"
   back "$before"
   say "$before serves again, instead of $now"
 }

@@ -16,6 +16,9 @@ def render(text: str, values: dict[str, str]) -> str:
     lines = text.splitlines()
     if not values.get("CLOUDSQL_INSTANCE"):
         lines = [line for line in lines if "${CLOUDSQL_INSTANCE}" not in line]
+    if not values.get("PREVIOUS"):
+        start = next(number for number, line in enumerate(lines) if "${PREVIOUS}" in line)
+        del lines[start : start + 3]
     if not values.get("SERVING"):  # the first deployment: there is nobody else to serve
         start = lines.index("  traffic:")
         lines[start:] = ["  traffic:", "    - revisionName: ${REVISION}", "      tag: candidate", "      percent: 100"]

@@ -67,7 +67,7 @@ variable "dashboards" {
       for word in var.dashboards :
       contains(["all", "-all"], word) || length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "dashboards/${trimprefix(word, "-")}.{json,json.tftpl}")])) > 0
     ])
-    error_message = "dashboards: write \"all\", or names of files in dashboards/ without their ending, with a hyphen before those to leave out."
+    error_message = "dashboards: write \"all\", or names of files in dashboards/ without their ending, with a hyphen before those to leave out; there is no ${join(", ", [for word in var.dashboards : word if !contains(["all", "-all"], word) && length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "dashboards/${trimprefix(word, "-")}.{json,json.tftpl}")])) == 0])}."
   }
 }
 
@@ -158,7 +158,7 @@ variable "log_metrics" {
       for word in var.log_metrics :
       contains(["all", "-all"], word) || length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "log_metrics/**/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) > 0
     ])
-    error_message = "log_metrics: write \"all\", or names of files in log_metrics/ without their ending, with a hyphen before those to leave out."
+    error_message = "log_metrics: write \"all\", or names of files in log_metrics/ without their ending, with a hyphen before those to leave out; there is no ${join(", ", [for word in var.log_metrics : word if !contains(["all", "-all"], word) && length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "log_metrics/**/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) == 0])}."
   }
 }
 
@@ -285,7 +285,7 @@ variable "policies" {
       for word in var.policies :
       contains(["all", "-all", "default", "-default"], word) || length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "policies/**/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) > 0
     ])
-    error_message = "policies: write \"default\", \"all\", or names of files in policies/ without their ending, such as \"queue_age\", with a hyphen before those to leave out."
+    error_message = "policies: write \"default\", \"all\", or names of files in policies/ without their ending, such as \"queue_age\", with a hyphen before those to leave out; there is no ${join(", ", [for word in var.policies : word if !contains(["all", "-all", "default", "-default"], word) && length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "policies/**/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) == 0])}."
   }
 }
 
@@ -400,7 +400,7 @@ variable "saved_queries" {
       for word in var.saved_queries :
       contains(["all", "-all"], word) || length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "saved_queries/**/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) > 0
     ])
-    error_message = "saved_queries: write \"all\", or names of files in saved_queries/ without their ending, with a hyphen before those to leave out."
+    error_message = "saved_queries: write \"all\", or names of files in saved_queries/ without their ending, with a hyphen before those to leave out; there is no ${join(", ", [for word in var.saved_queries : word if !contains(["all", "-all"], word) && length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "saved_queries/**/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) == 0])}."
   }
 }
 
@@ -422,7 +422,7 @@ variable "slo_service" {
 
   validation {
     condition     = var.slo_service == null || can(regex("^projects/[^/]+/services/[^/]+$", var.slo_service))
-    error_message = "slo_service: write projects/PROJECT/services/ID, as `gcloud monitoring services list` or the console tell it."
+    error_message = "slo_service: write projects/PROJECT/services/ID, the `name` in what https://monitoring.googleapis.com/v3/projects/PROJECT/services answers."
   }
 }
 
@@ -437,7 +437,7 @@ variable "slos" {
       for word in var.slos :
       contains(["all", "-all"], word) || length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "slos/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) > 0
     ])
-    error_message = "slos: write \"all\", or names of files in slos/ without their ending, with a hyphen before those to leave out."
+    error_message = "slos: write \"all\", or names of files in slos/ without their ending, with a hyphen before those to leave out; there is no ${join(", ", [for word in var.slos : word if !contains(["all", "-all"], word) && length(flatten([for folder in concat([path.module], var.directories) : fileset(folder, "slos/${trimprefix(word, "-")}.{yaml,yaml.tftpl}")])) == 0])}."
   }
 }
 
@@ -451,7 +451,13 @@ variable "thresholds" {
     condition = alltrue(flatten([for policy, values in var.thresholds : [
       for name in keys(values) : can(yamldecode(file("${path.module}/defaults.yaml")).thresholds[policy][name])
     ]]))
-    error_message = "thresholds: write policies and names that defaults.yaml has, such as { high_error_rate = { ratio = 0.1 } }."
+    error_message = "thresholds: write policies and names that defaults.yaml has, such as { high_error_rate = { ratio = 0.1 } }; it does not have ${join(", ", flatten([for policy, values in var.thresholds : [for name in keys(values) : "${policy}.${name}" if !can(yamldecode(file("${path.module}/defaults.yaml")).thresholds[policy][name])]]))}."
+  }
+
+  validation {
+    # 5 for 5 % would be a policy that never fires.
+    condition     = alltrue(flatten([for policy, values in var.thresholds : [for name, value in values : value >= 0 && (value < 1 || !can(regex("(ratio|goal)$", name)))]]))
+    error_message = "thresholds: write shares (ratio, goal) from 0 to below 1, such as 0.05 for 5 %, and no number below 0; look at ${join(", ", flatten([for policy, values in var.thresholds : [for name, value in values : "${policy}.${name}" if value < 0 || (value >= 1 && can(regex("(ratio|goal)$", name)))]]))}."
   }
 }
 

@@ -22,7 +22,9 @@ class ServiceSettings(BaseSettings):
     environment: str = Field("development", description="The library's ENVIRONMENT.")
 
     database_url: SecretStr = Field(
-        SecretStr(""), description="`postgresql://...` or `sqlite:///file`. Empty: a file that ends with the process."
+        SecretStr(""),
+        description="`postgresql://...` (first `python -m app.api.database.migrate`) or `sqlite:///file`. "
+        "Empty: a file that ends with the process.",
     )
     database_pool_size: int = Field(5, ge=1, le=100, description="Connections kept open to PostgreSQL.")
     database_pool_overflow: int = Field(5, ge=0, le=100, description="Connections beyond these, under load.")

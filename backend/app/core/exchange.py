@@ -119,7 +119,9 @@ class Observed(RequestContext):
         Source: asgi.readthedocs.io, "Disconnected Client - send exception".
         """
         send = getattr(self._send, "__func__", self._send)
-        code = getattr(send, "__code__", None) or type(send).__call__.__code__
+        code = getattr(send, "__code__", None) or getattr(type(send).__call__, "__code__", None)
+        if code is None:  # not written in Python, as granian's: it has no frame to be found in
+            return False
         return any(isinstance(cause, OSError) and _went_through(cause, code) for cause in _chain(error))
 
 

@@ -36,6 +36,11 @@ class LiteralRoutes(BaseRoute):
         matched = _matched.get()
         return matched[1] if matched is not None and matched[0] is self else self._ends[0]
 
+    @property
+    def path_format(self) -> str:
+        """The same, where FastAPI's own telemetry (0.142 or newer) looks for the route of a request."""
+        return self.path
+
     def matches(self, scope: Any) -> tuple[Match, Any]:
         try:
             if scope["type"] != "http" or not scope["path"].endswith(self._ends):

@@ -4,9 +4,11 @@
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
+import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -274,6 +276,14 @@ class Settings(BaseSettings):
         description="`host:port` of the emulator's gRPC port. Set: nothing is sent to Google Cloud.",
     )
 
+    @field_validator("health_names")
+    @classmethod
+    def _names_differ(cls, value: dict[str, str]) -> dict[str, str]:
+        names = [value.get(role, role) for role in ("live", "ready", "startup", "detailed")]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two endpoints would have the same path: {', '.join(names)}")
+        return value
+
     @field_validator("health_networks")
     @classmethod
     def _names_networks(cls, value: str) -> str:
@@ -311,6 +321,16 @@ class Settings(BaseSettings):
             return cls(**overrides)  # type: ignore[arg-type]  # pydantic checks the types
         except ValidationError as error:
             raise SettingsError(_explain(error, overrides)) from None
+        except pydantic_settings.SettingsError as error:  # raised before any value is checked
+            raise SettingsError(f"Wrong settings, the service does not start:\n  {_unread(error)}") from None
+
+
+def _unread(error: pydantic_settings.SettingsError) -> str:
+    found = re.search(r'field "(\w+)"', str(error))
+    if found is None:
+        return str(error)
+    name = found[1].upper()
+    return f"{name}={os.environ.get(name, os.environ.get(found[1]))!r}: Input should be JSON"
 
 
 def _explain(error: ValidationError, overrides: Mapping[str, object]) -> str:
@@ -334,8 +354,8 @@ def _allowed(field: str, message: str) -> str:
         for name in ("ge", "gt", "le", "lt"):
             if hasattr(constraint, name):
                 bounds[name] = getattr(constraint, name)
-    low = f"from {bounds['ge']:g}" if "ge" in bounds else f"above {bounds['gt']:g}" if "gt" in bounds else ""
-    high = f"to {bounds['le']:g}" if "le" in bounds else ""
+    low = f"from {bounds['ge']:.12g}" if "ge" in bounds else f"above {bounds['gt']:.12g}" if "gt" in bounds else ""
+    high = f"to {bounds['le']:.12g}" if "le" in bounds else ""
     allowed = " ".join(part for part in (low, high) if part)
     return f"{message}; allowed: {allowed}" if allowed else message
 

@@ -93,7 +93,9 @@ class Observability:
         self._located(from_environment(self.settings.google_cloud_project, bool(self.settings.cloudops_emulator_host)))
         self.destination = self._destination() if write is None else None
         self._write = self.destination.write if self.destination is not None else cast("Callable[[bytes], None]", write)
-        self.requests = RequestMetrics(self.worker.store, self.settings.service, enabled=self.settings.enable_metrics)
+        self.requests = RequestMetrics.of(
+            self.worker.store, self.settings.service, enabled=self.settings.enable_metrics
+        )
         settings = self.settings
         self.redaction = Redaction(
             listed(settings.redact_keys),

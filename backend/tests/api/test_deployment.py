@@ -104,6 +104,10 @@ def test_a_new_revision_has_no_traffic_but_the_first_of_all_has_it():
     assert _manifest(SERVING="")["spec"]["traffic"] == [
         {"revisionName": "items-new", "tag": "candidate", "percent": 100}
     ]
+    assert _manifest(PREVIOUS="items-older")["spec"]["traffic"][1:] == [
+        {"revisionName": "items-new", "tag": "candidate", "percent": 0},
+        {"revisionName": "items-older", "tag": "previous", "percent": 0},
+    ]
     without = _manifest(CLOUDSQL_INSTANCE="")["spec"]["template"]["metadata"]["annotations"]
     assert not [name for name in without if "cloudsql" in name]
 
@@ -196,8 +200,13 @@ if told.startswith("run services replace"):
     state.write_text(json.dumps([{{**one, "url": os.environ["CANDIDATE"]}} for one in manifest["spec"]["traffic"]]))
 elif "update-traffic" in told:
     shares = words[words.index("--to-revisions") + 1].split(",")
+    before = json.loads(state.read_text()) if state.exists() else []
+    tags = {{one["tag"]: one["revisionName"] for one in before if "tag" in one}}
+    if "--update-tags" in words:
+        tags.update([words[words.index("--update-tags") + 1].split("=")])
     state.write_text(json.dumps([
-        {{"revisionName": name, "percent": int(percent)}} for name, percent in (one.split("=") for one in shares)
+        *({{"revisionName": name, "percent": int(percent)}} for name, percent in (one.split("=") for one in shares)),
+        *({{"revisionName": name, "tag": tag, "url": os.environ["CANDIDATE"]}} for tag, name in tags.items()),
     ]))
 elif told.startswith("run services describe"):
     if not state.exists():
@@ -253,7 +262,8 @@ class Cloud:
 
     @property
     def traffic(self) -> dict[str, int]:
-        return {one["revisionName"]: one["percent"] for one in json.loads((self.folder / "traffic").read_text())}
+        targets = json.loads((self.folder / "traffic").read_text())
+        return {one["revisionName"]: one["percent"] for one in targets if one.get("percent")}
 
     @property
     def calls(self) -> list[str]:
@@ -363,8 +373,53 @@ def test_a_tag_is_no_image(cloud):
 
 def test_a_rollback_goes_to_the_revision_before_the_one_that_serves(cloud):
     cloud.serves(items_new=100)
+    done = cloud.deploy("rollback")
+    assert done.returncode == 0
+    assert "no revision has the tag previous" in done.stderr
+    assert cloud.traffic == {"items-old": 100}
+
+
+def test_a_rollback_goes_to_what_served_before_and_not_to_a_canary_that_failed_since(cloud):
+    cloud.serves(items_older=100)
+    cloud.failures = 5
+    assert cloud.deploy("all", REVISION="items-old").returncode == 1
+    cloud.failures = 0
+    assert cloud.deploy("all").returncode == 0
+    assert cloud.traffic == {"items-new": 100}
+    done = cloud.deploy("rollback")
+    assert "items-older serves again, instead of items-new" in done.stderr
+    assert cloud.traffic == {"items-older": 100}
+
+
+@pytest.mark.parametrize("percent", [10, 50, 90])
+def test_a_rollback_while_a_canary_is_watched_takes_its_traffic_away(cloud, percent):
+    cloud.serves(items_old=100)
+    assert cloud.deploy("release").returncode == 0
+    assert cloud.deploy("canary", str(percent)).returncode == 0
+    assert cloud.traffic == {"items-new": percent, "items-old": 100 - percent}
     assert cloud.deploy("rollback").returncode == 0
     assert cloud.traffic == {"items-old": 100}
+
+
+def test_a_canary_that_failed_leaves_what_served_before_the_one_that_serves(cloud):
+    cloud.serves(items_older=100)
+    assert cloud.deploy("all", REVISION="items-old").returncode == 0
+    cloud.failures = 5
+    assert cloud.deploy("all").returncode == 1
+    assert cloud.traffic == {"items-old": 100}
+    assert cloud.deploy("rollback").returncode == 0
+    assert cloud.traffic == {"items-older": 100}
+    again = cloud.deploy("rollback")
+    assert (again.returncode, cloud.traffic) == (1, {"items-older": 100})
+    assert "items-older serves already" in again.stderr
+
+
+def test_a_revision_without_traffic_leaves_a_rollback_of_the_one_that_serves_possible(cloud):
+    cloud.serves(items_older=100)
+    assert cloud.deploy("all", REVISION="items-old").returncode == 0
+    assert cloud.deploy("release").returncode == 0
+    assert cloud.deploy("rollback").returncode == 0
+    assert cloud.traffic == {"items-older": 100}
 
 
 def test_without_a_step_the_script_tells_its_steps(cloud):

@@ -140,6 +140,25 @@ def test_what_is_exported_is_read_back_as_the_same_objects(project: RunningEmula
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
 
 
+def test_exported_objectives_are_applied_to_those_they_came_from(project: RunningEmulator, tmp_path: Path) -> None:
+    """Their ids come from the names of their files; under any other name they would be made a second time."""
+    run(project, "export", str(tmp_path))
+    told = run(project, "apply", str(tmp_path), *ARGUMENTS[:2], "--var", "service=items")
+    assert [line.split()[0] for line in told.splitlines() if " slo " in line] == ["unchanged"] * 2
+    assert {file.name for file in (tmp_path / "slos").iterdir()} == {"availability.yaml", "latency.yaml"}
+
+
+def test_an_objective_with_an_id_of_its_own_is_exported_by_its_name(project: RunningEmulator, tmp_path: Path) -> None:
+    service = "v3/projects/demo/services/items-production/serviceLevelObjectives"
+    found = listed(project, service, "serviceLevelObjectives")[0]
+    made = {key: value for key, value in found.items() if key != "name"} | {"displayName": "Made by hand"}
+    for one in ("Qx7-_a", "items-production-Qx7"):
+        query = {"serviceLevelObjectiveId": one}
+        httpx.post(f"{project.http}/{service}", params=query, json=made).raise_for_status()
+    run(project, "export", str(tmp_path), "--containing", "Made by hand")
+    assert {file.name for file in (tmp_path / "slos").iterdir()} == {"made_by_hand.yaml", "made_by_hand_2.yaml"}
+
+
 def test_an_exported_policy_names_no_channel_and_its_uptime_check_by_its_file(
     project: RunningEmulator, tmp_path: Path
 ) -> None:

@@ -62,11 +62,12 @@ async def test_they_answer_below_a_root_path(app):
 async def test_whoever_asks_for_the_path_of_what_matched_hears_that_of_the_request(app, method, path):
     [own] = [route for route in app.routes if isinstance(route, LiteralRoutes)]
 
-    async def paths_that_match() -> list[str]:
+    async def paths_that_match() -> list[tuple[str, str]]:
         scope = {"type": "http", "method": method, "path": path, "headers": []}
-        return [route.path for route in app.routes if route.matches(scope)[0] is not Match.NONE]
+        matching = (route for route in app.routes if route.matches(scope)[0] is not Match.NONE)
+        return [(route.path, route.path_format) for route in matching]
 
-    assert await asyncio.create_task(paths_that_match()) == [path]
+    assert await asyncio.create_task(paths_that_match()) == [(path, path)]
     assert own.path == "/health"
 
 

@@ -1,6 +1,7 @@
 """One taxonomy of outcomes, told alike by logs and metrics."""
 
 import asyncio
+import functools
 
 import pytest
 from fastapi import BackgroundTasks, FastAPI, HTTPException, Response, WebSocket, WebSocketDisconnect
@@ -177,7 +178,7 @@ async def test_the_access_log_can_tell_only_problems(app, level, told):
         assert len(service.access) == told
 
 
-async def _connect(service, path, *texts):
+async def _connect(service, path, *texts, wrap=lambda send: send):
     """Speak with a websocket endpoint: connect, say some texts, then leave."""
     messages = [{"type": "websocket.connect"}, *({"type": "websocket.receive", "text": text} for text in texts)]
     sent = []
@@ -197,7 +198,7 @@ async def _connect(service, path, *texts):
         "client": None,
         "extensions": {},
     }
-    await service.app(scope, receive, send)
+    await service.app(scope, receive, wrap(send))
     return sent
 
 
@@ -216,6 +217,13 @@ async def test_a_websocket_connection_is_told_at_its_end(app):
         assert service.series("websocket_connections") == {("/ws/{room}",): [0.0]}
         assert service.series("websocket_closed_total") == {("4xxx", "/ws/{room}"): [1.0]}
         assert sum(service.series("websocket_duration_seconds")[("/ws/{room}",)][:-1]) == 1
+
+
+async def test_a_websocket_connection_is_told_where_the_servers_send_is_not_written_in_python(app):
+    with observed(app) as service:
+        await _connect(service, "/ws/blue", "bye", wrap=functools.partial)
+        assert [entry["close_code"] for entry in _endings(service)] == [4321]
+        assert service.series("websocket_connections") == {("/ws/{room}",): [0.0]}
 
 
 async def test_the_client_that_closes_a_websocket_gives_its_code(app):

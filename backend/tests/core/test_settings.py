@@ -19,6 +19,21 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch):
     assert "from 10 to 3600" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("HEALTH_NAMES", "nonsense", "HEALTH_NAMES='nonsense': Input should be JSON"),
+        ("HEALTH_NAMES", '{"ready": "live"}', "two endpoints would have the same path: live, live, startup, detailed"),
+        ("SPOOL_BYTES", "20000", "allowed: from 4194304 to 17179869184"),
+    ],
+)
+def test_what_is_wrong_with_a_setting_is_told_exactly(monkeypatch, name, value, told):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert told in str(caught.value)
+
+
 def test_a_wrong_secret_is_not_repeated():
     with pytest.raises(SettingsError) as caught:
         Settings.load(health_token=["hunter2"])

@@ -91,6 +91,22 @@ def test_a_threshold_can_be_set_and_a_misspelt_one_is_told() -> None:
         loaded(**{"thresholds.high_error_rate.ration": "0.02"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("high_error_rate.ratio", "5", "write a share from 0 to below 1"),
+        ("slo_availability.goal", "1", "write a share from 0 to below 1"),
+        ("high_error_rate.requests", "-3", "none below 0"),
+        ("high_error_rate.ratio", "5%", "write a number"),
+        ("p99_latency.seconds", "nan", "write a number"),
+    ],
+)
+def test_a_threshold_out_of_range_is_refused(name: str, value: str, told: str) -> None:
+    """5 for 5 % would be a policy that never fires."""
+    with pytest.raises(DefinitionError, match=f"thresholds.{name} = {value}: .*{told}"):
+        loaded(**{f"thresholds.{name}": value})
+
+
 def test_a_choice_of_policies_reads_from_left_to_right_and_knows_its_names() -> None:
     assert "queue_age" in loaded(policies="default,queue_age,-ddos_attempt")
     assert "ddos_attempt" not in loaded(policies="default,queue_age,-ddos_attempt")

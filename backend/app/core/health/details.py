@@ -79,7 +79,9 @@ def _resources(registry: "HealthRegistry") -> dict[str, Any]:
         "requests:inFlight": (about.in_flight(), "requests"),
     }
     told: dict[str, Any] = {
-        name: [_system(round(value, 3), unit)] for name, (value, unit) in figures.items() if value is not None
+        name: [_system(round(value, 3), unit)]
+        for name, (value, unit) in figures.items()
+        if value is not None and (value or not name.endswith(":limit"))  # 0: there is none
     }
     if about.rates is not None:
         told["requests:errorRatio"] = [

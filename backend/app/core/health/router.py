@@ -8,6 +8,7 @@ requests should come, `/health/startup` whether the service has started. Anyone 
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 from fastapi import APIRouter
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from starlette.routing import Mount, Route, Router
 from ..context import current
 from ..exchange import Observed
 from ..monitoring_middleware import ATTRIBUTE
+from ..texts import strict
 from .details import details
 from .paths import Paths, Role
 from .registry import HealthRegistry, verdict
@@ -52,15 +54,12 @@ def has_routes(app: Starlette) -> bool:
 
     A mounted app that is observed by itself has its own, which are not this app's.
     """
-    for route in app.routes:
-        if isinstance(route, Mount) and hasattr(route.app, ATTRIBUTE):
-            continue
-        try:
-            route.url_path_for("health/live")
-        except Exception:  # noqa: BLE001, PERF203  # starlette.routing.NoMatchFound, whose place has moved between versions
-            continue
-        return True
-    return False
+    own = [route for route in app.routes if not (isinstance(route, Mount) and hasattr(route.app, ATTRIBUTE))]
+    try:
+        Router(own).url_path_for("health/live")
+    except Exception:  # noqa: BLE001  # starlette.routing.NoMatchFound, whose place has moved between versions
+        return False
+    return True
 
 
 def router(registry: HealthRegistry, paths: Paths | None = None, *, in_openapi: bool = False) -> APIRouter:
@@ -94,9 +93,12 @@ def health_app(registry: HealthRegistry, paths: Paths | None = None) -> Router:
 
 
 class HealthResponse(JSONResponse):
-    """A body in the shape of the draft."""
+    """A body in the shape of the draft, strict JSON whatever a check has said: NaN, lone surrogates, odd objects."""
 
     media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(strict(content))
 
 
 def _served(registry: HealthRegistry, paths: Paths) -> Iterator[tuple[str, str, Endpoint, str]]:

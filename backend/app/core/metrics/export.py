@@ -205,14 +205,33 @@ class Exporter:
                 by_time.setdefault(when, []).append(item._replace(cell=item.written.sent))
         for when, group in by_time.items():
             for batch in self._batches(group):
-                refused = self._call(write, batch, when, timeout)
-                # Otherwise its refusal is no loss: a point that arrived although its answer did not is refused here
-                # as out of order.
-                if refused is not None and refused.aborting:
+                refused = self._write_history(write, batch, when, timeout)
+                if refused is not None:
                     return refused
-                if refused is None:
-                    for item in batch:
-                        item.written.end = when
+        return None
+
+    def _write_history(self, write: Write, batch: Sequence[Item], when: int, timeout: float) -> Refused | None:
+        """One call of last values; what was refused in passing, or for the sake of others, is tried once more.
+
+        Its present value follows at once, and then it is too late: its first burst would be lost to `increase`.
+        """
+        for _ in range(2):
+            refused = self._call(write, batch, when, timeout)
+            if refused is not None and refused.aborting:
+                return refused
+            blamed: dict[int, str] | None = {} if refused is None else places(refused, len(batch))
+            if blamed is None:
+                return None
+            rest = [item for place, item in enumerate(batch) if place not in blamed]
+            if refused is None or refused.partial:
+                for item in rest:
+                    item.written.end = when
+                # No loss: a point that arrived although its answer did not is refused here as out of order.
+                again = [place for place, why in blamed.items() if not (is_there(why) or is_passing(why))]
+                rest = [batch[place] for place in again]
+            if not rest:
+                return None
+            batch = rest
         return None
 
     def _write(self, write: Write, batch: Sequence[Item], end: int, timeout: float, report: Report) -> None:

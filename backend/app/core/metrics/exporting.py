@@ -170,7 +170,8 @@ class ExportLoop:
             if self._pending(told=told):
                 self._rest(pace, second_try)
                 self._export(timeout=_SECOND_LAST_CALL_SECONDS, last=True, history=False)
-        if lost := self._pending(told=told):
+        # Without a project there was nowhere to write to from the start, which was told then.
+        if self._found.project and (lost := self._pending(told=told)):
             names = sorted({series.metric.name for series in lost})
             more = {"more": len(names) - _MOST_NAMES} if len(names) > _MOST_NAMES else {}
             self.teller.lost(f"{len(lost)} series", metrics=names[:_MOST_NAMES], **more)

@@ -41,12 +41,12 @@ Note = tuple[RequestCells, float, float, int, int]
 
 
 class RequestMetrics:
-    """Counts the requests of one app; `job` keeps two apps of one process apart."""
+    """Counts the requests of one service; `job` keeps two services of one process apart."""
 
     def __init__(self, store: Store, job: str, *, enabled: bool = True) -> None:
         own = catalogue.own()
         self._store = store
-        self._job = job
+        self.job = job
         self.enabled = enabled
         self._total = own.metric("http_request_total", "counter")
         self._duration = own.metric("http_request_duration_seconds", "histogram")
@@ -72,19 +72,26 @@ class RequestMetrics:
         if enabled:
             store.late.append(self)
 
+    @classmethod
+    def of(cls, store: Store, job: str, *, enabled: bool = True) -> "RequestMetrics":
+        """Those of a service, one for all its apps: the store keeps them, and apps come and go, in tests many."""
+        with store.lock:
+            kept = (one for one in store.late if isinstance(one, cls) and one.job == job)
+            return (next(kept, None) if enabled else None) or cls(store, job, enabled=enabled)
+
     def cells(self, method: str, template: str, status: int, outcome: str) -> RequestCells:
         """The cells of one kind of request, made at its first use."""
         endpoint = {"endpoint": template or UNMATCHED}
         route = {**endpoint, "method": method if method in METHODS else OTHER_METHOD}
         total = {**route, "outcome": outcome, "status_code": str(status)}
-        duration = self._store.find(self._job, self._duration, self._duration.values(route))
+        duration = self._store.find(self.job, self._duration, self._duration.values(route))
         return RequestCells(
-            self._store.cell(self._job, self._total, self._total.values(total)),
+            self._store.cell(self.job, self._total, self._total.values(total)),
             duration.cell,
             duration,
-            self._store.cell(self._job, self._first_byte, self._first_byte.values(endpoint)),
-            self._store.cell(self._job, self._response_size, self._response_size.values(endpoint)),
-            self._store.cell(self._job, self._request_size, self._request_size.values(endpoint)),
+            self._store.cell(self.job, self._first_byte, self._first_byte.values(endpoint)),
+            self._store.cell(self.job, self._response_size, self._response_size.values(endpoint)),
+            self._store.cell(self.job, self._request_size, self._request_size.values(endpoint)),
         )
 
     @property

@@ -3,6 +3,7 @@
 Terraform decodes the same file; what both make of it is written down in docs/decisions/0009-values-of-templates.md.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -64,7 +65,7 @@ def thresholds(found: Defaults, given: Mapping[str, Any]) -> dict[str, dict[str,
     """The defaults with those of `given` (`thresholds.<policy>.<name>` -> value) in their place.
 
     Raises:
-        DefinitionError: A name that no policy has.
+        DefinitionError: A name that no policy has, or a number out of range.
     """
     merged = {policy: dict(values) for policy, values in found.thresholds.items()}
     known = {f"thresholds.{policy}.{name}" for policy, values in merged.items() for name in values}
@@ -72,8 +73,21 @@ def thresholds(found: Defaults, given: Mapping[str, Any]) -> dict[str, dict[str,
         if name not in known:
             raise DefinitionError(f"{name} is no threshold{closest(name, known)}")
         _, policy, key = name.split(".")
+        _check_number(name, value)
         merged[policy][key] = value
     return merged
+
+
+def _check_number(name: str, value: Any) -> None:
+    """As in terraform/monitoring/variables.tf: 5 for 5 % would be a policy that never fires."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise DefinitionError(f"{name} = {value}: write a number, and none below 0")
+    if number >= 1 and name.endswith(("ratio", "goal")):
+        raise DefinitionError(f"{name} = {value}: write a share from 0 to below 1, such as 0.05 for 5 %")
 
 
 def tiers(found: Defaults, merged: Mapping[str, Mapping[str, Any]], chosen: str) -> dict[str, dict[str, Any]]:

@@ -32,7 +32,7 @@ def export(project: Project, folder: Path, containing: str = "") -> list[Exporte
         for one in project.deployed(kind):
             if containing not in one.display_name:
                 continue
-            key = _free(key_of(one.display_name), used)
+            key = _free(_objective_key(one) or key_of(one.display_name), used)
             if kind == "uptime_check":
                 markers[one.id] = f"@uptime:{key}"
             file = folder / FOLDERS[kind] / f"{key}.{'json' if kind == 'dashboard' else 'yaml'}"
@@ -40,6 +40,16 @@ def export(project: Project, folder: Path, containing: str = "") -> list[Exporte
             file.write_text(_text(one, markers), encoding="utf-8")
             done.append(Exported(file, one, tuple(_lacking(one))))
     return done
+
+
+def _objective_key(one: Deployed) -> str:
+    """The file's name from which an objective's id is made, so that an apply finds it again; nothing for other ids."""
+    if one.kind != "slo":
+        return ""
+    labels = one.data.get("userLabels", {})
+    owners = (one.name.split("/")[-3], f"{labels.get('service')}-{labels.get('environment')}")
+    keys = (one.id.removeprefix(f"{owner}-") for owner in owners if one.id.startswith(f"{owner}-"))
+    return next((key.replace("-", "_") for key in keys if re.fullmatch(r"[a-z0-9-]+", key)), "")
 
 
 def _free(key: str, used: set[str]) -> str:

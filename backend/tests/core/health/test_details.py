@@ -16,6 +16,16 @@ class Totals:
         return self.requests, self.errors
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "bad \udcff", object(), 2**80])
+async def test_no_answer_of_a_check_makes_the_details_a_500(value):
+    with observed(health_token="s3cret") as service:
+        service.observability.health.add("odd", lambda: Answer("degraded", f"about {value}", value))
+        async with service.client() as client:
+            answer = await client.get("/health/detailed", headers=TOKEN)
+    assert answer.status_code == 200
+    assert answer.json()["checks"]["odd:responseTime"][0]["status"] == "warn"
+
+
 async def test_the_details_have_the_shape_of_the_draft():
     app = FastAPI()
 
@@ -52,6 +62,7 @@ async def test_the_details_have_the_shape_of_the_draft():
     }
     assert told["checks"]["uptime"][0]["observedValue"] > 0
     assert told["checks"]["memory:resident"][0]["observedUnit"] == "bytes"
+    assert all(one[0]["observedValue"] > 0 for name, one in told["checks"].items() if name.endswith(":limit"))
     assert [
         (one["windowMinutes"], one["requests"], one["errors"], one["observedValue"])
         for one in told["checks"]["requests:errorRatio"]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -110,7 +112,13 @@ class Hands:
 class Desk:
     """A loop in the test's own thread, with its connections."""
 
-    def __init__(self, store: Store, answers: list[Refused | None] | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        store: Store,
+        answers: list[Refused | None] | None = None,
+        locate: Callable[[], Runtime] = lambda: HERE,
+        **settings: Any,
+    ) -> None:
         self.clock = Hands()
         self.connections: list[Connection] = []
         self.answers = answers or []
@@ -120,7 +128,7 @@ class Desk:
             self.clock,
             Settings.load(service_name="items", **settings),
             refresh=lambda: None,
-            locate=lambda: HERE,
+            locate=locate,
             gap=5,
             connect=self.connect,
         )
@@ -133,6 +141,17 @@ class Desk:
     def turn(self) -> None:
         self.clock.now += 60
         self.loop._turn(self.pace)
+
+
+def test_a_process_that_never_knew_its_project_says_so_once_and_nothing_at_its_end(store, counter, capsys):
+    desk = Desk(store, locate=lambda: replace(HERE, project=""))
+    counter.add(3)
+    desk.turn()
+    desk.pace.stop(over=True)
+    desk.loop._finish(desk.pace)
+    assert desk.connections == []
+    [line] = capsys.readouterr().err.splitlines()
+    assert "no project" in line
 
 
 def test_what_the_process_itself_does_after_the_final_write_is_neither_written_again_nor_lost(store, counter, capsys):

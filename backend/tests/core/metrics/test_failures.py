@@ -145,6 +145,33 @@ def test_a_call_that_is_refused_whole_for_one_series_is_sent_again_without_it(ri
     assert rig.backend.calls == [5, 4]
 
 
+def _first_values(rig: Rig) -> list[float]:
+    return [points[0].value for points in rig.backend.of("auth_token_refresh_total").values()]
+
+
+def test_a_zero_that_was_refused_in_passing_is_written_before_its_first_burst(rig):
+    _refreshes(rig, 6)
+    once = iter(["Internal error encountered."] * 2)
+    rig.backend.poison = lambda _series: next(once, None)
+    rig.export()
+    assert rig.backend.calls == [2, 2, 2]  # the zeros, those that were refused, the values
+    assert _first_values(rig) == [0.0, 0.0]
+
+
+def test_a_call_of_zeros_that_is_refused_whole_for_one_series_is_sent_again_without_it(rig):
+    _refreshes(rig, 6)
+    why = 'Field timeSeries[0].metric.type had an invalid value of "x": The metric type must be a URL-formatted string.'
+    rig.backend.answers = [status_pb2.Status(code=3, message=why)]
+    rig.export()
+    assert rig.backend.calls == [2, 1, 2]
+    assert sorted(_first_values(rig)) == [0.0, 6.0]
+
+
+def _refreshes(rig: Rig, times: int) -> None:
+    for status in ("success", "failure"):
+        MetricsClient(rig.store).counter("auth_token_refresh_total", {"status": status}).add(times)
+
+
 def test_a_label_that_looks_like_a_place_blames_nobody_else(rig):
     client = MetricsClient(rig.store)
     for one in range(10):

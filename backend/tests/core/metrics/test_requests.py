@@ -78,6 +78,13 @@ def test_two_layers_of_one_service_add_up(store, requests, cells):
     assert requests.in_flight == other.in_flight == 2
 
 
+def test_apps_that_come_and_go_leave_nothing_behind(store, requests):
+    assert all(RequestMetrics.of(store, "items") is requests for _ in range(3))
+    assert RequestMetrics.of(store, "orders") is not requests
+    assert not RequestMetrics.of(store, "items", enabled=False).enabled
+    assert len(store.late) == 2
+
+
 def test_notes_never_pile_up_where_nobody_reads(requests, cells):
     for _ in range(10_000):
         requests.enter()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, status
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from ....core import shed
 from ...auth.accounts import AddressLockedError, Grant, LoginError
@@ -21,18 +21,30 @@ _NO_STORE = {"cache-control": "no-store"}  # RFC 6749, section 5.1
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
 
+def _unicode(secret: SecretStr) -> SecretStr:
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("half a surrogate pair is no text") from None
+    return secret
+
+
+# Of a str pydantic sees to it itself.
+Secret = Annotated[SecretStr, AfterValidator(_unicode)]
+
+
 class Credentials(BaseModel):
     email: Email
     # Not stricter than at registration: what is no password is a wrong password.
-    password: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+    password: Annotated[Secret, Field(min_length=1, max_length=1024)]
 
 
 class NewAccount(Credentials):
-    password: Annotated[SecretStr, Field(min_length=12, max_length=1024)]
+    password: Annotated[Secret, Field(min_length=12, max_length=1024)]
 
 
 class Refresh(BaseModel):
-    refresh_token: Annotated[SecretStr, Field(min_length=1, max_length=200)]
+    refresh_token: Annotated[Secret, Field(min_length=1, max_length=200)]
 
 
 class Granted(BaseModel):

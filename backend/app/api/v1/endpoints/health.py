@@ -51,7 +51,8 @@ def _schema(parts: Parts) -> Callable[[], object]:
         # A newer one is that of a deployment under way, whose migrations leave room for the code before.
         if found is not None and wanted is not None and found > wanted:
             return Answer("degraded", f"the database is at revision {found}, this code at {wanted}", found)
-        return Answer("unhealthy", f"the database is at revision {found}, this code needs {wanted}: run migrate")
+        told = f"the database is at revision {found}, this code needs {wanted}: python -m app.api.database.migrate"
+        return Answer("unhealthy", told)
 
     return schema
 

@@ -16,7 +16,7 @@ _MOST_ITEMS = 1000
 
 class NewItem(BaseModel):
     name: str = Field(min_length=1, max_length=100)
-    price: float = Field(ge=0)
+    price: float = Field(ge=0, allow_inf_nan=False)
 
 
 class Item(NewItem):
