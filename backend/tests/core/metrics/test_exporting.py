@@ -143,18 +143,18 @@ class Desk:
         self.loop._turn(self.pace)
 
 
-def test_a_process_that_never_knew_its_project_says_so_once_and_nothing_at_its_end(store, counter, capsys):
+def test_a_process_that_never_knew_its_project_says_so_once_and_nothing_at_its_end(store, counter, capfd):
     desk = Desk(store, locate=lambda: replace(HERE, project=""))
     counter.add(3)
     desk.turn()
     desk.pace.stop(over=True)
     desk.loop._finish(desk.pace)
     assert desk.connections == []
-    [line] = capsys.readouterr().err.splitlines()
+    [line] = capfd.readouterr().err.splitlines()
     assert "no project" in line
 
 
-def test_what_the_process_itself_does_after_the_final_write_is_neither_written_again_nor_lost(store, counter, capsys):
+def test_what_the_process_itself_does_after_the_final_write_is_neither_written_again_nor_lost(store, counter, capfd):
     desk = Desk(store)
     cpu = MetricsClient(store).counter("process_cpu_seconds_total")
     desk.loop._refresh = cpu.add  # as the process does with each export
@@ -177,7 +177,7 @@ def test_what_the_process_itself_does_after_the_final_write_is_neither_written_a
     connection.write = late  # type: ignore[method-assign]  # as above
     desk.loop._finish(desk.pace)
     assert len(connection.requests) == before + 1
-    assert "telemetry was lost" not in capsys.readouterr().err
+    assert "telemetry was lost" not in capfd.readouterr().err
 
 
 def test_a_broken_connection_is_made_anew_and_the_request_sent_again(store, counter):
