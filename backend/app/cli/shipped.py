@@ -14,6 +14,18 @@ _NAMES = {
 }
 
 
+def check_names(service: str, environment: str) -> None:
+    """Whether they are names that policies can be made for.
+
+    Raises:
+        ValueError: One is not.
+    """
+    from ..emulator.definitions.catalogue import check_name  # noqa: PLC0415  # it loads Google's message classes
+
+    check_name("--service", service)
+    check_name("--environment", environment)
+
+
 def apply_shipped(service: str, environment: str, http: str, project: str, token: str = "") -> str:
     """Apply the default set to an emulator; answers what was applied, for people.
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from .options import FRONT_PORT, fail, pairs, project_id, seconds
-from .shipped import HOST
+from .shipped import HOST, check_names
 
 _SHORTEST_TOKEN = 16
 
@@ -150,6 +150,8 @@ def up(
         make_clock(clock)
         switches = pairs(switch or [], "NAME=VALUE")
         with_switches(Switches(), switches)
+        if service:
+            check_names(service, environment)
         # The shipped check asks for https://localhost: it finds the front of `cloudops run` there.
         targets = {HOST: Place("127.0.0.1", FRONT_PORT, plain=True)} if service else {}
         targets |= dict(parse_place(one) for one in uptime_target or [])

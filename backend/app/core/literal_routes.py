@@ -23,8 +23,9 @@ class LiteralRoutes(BaseRoute):
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes = list(routes)
         self._ends = tuple(route.path for route in routes)
-        #: As other routes have it, for those who list the routes of an app.
+        # As other routes have them, for those who list the routes of an app.
         self.name = "fastapi-cloudops"
+        self.include_in_schema = False
 
     @property
     def path(self) -> str:

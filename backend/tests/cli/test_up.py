@@ -63,15 +63,6 @@ def test_a_service_is_watched_from_the_start():
         assert httpx.get(runbook, follow_redirects=True).status_code == 200
 
 
-def test_a_service_that_cannot_be_watched_is_told_and_the_emulator_serves():
-    with started("up", "--grpc-port", "0", "--http-port", "0", "--service", "No Such Name") as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        addresses = json.loads(process.stdout.readline())
-        assert next(line for line in process.stderr if "is not watched" in line)
-        assert httpx.get(f"{addresses['http']}/v3/projects/demo/alertPolicies").status_code == 200
-
-
 def test_a_tls_port_comes_with_its_certificate():
     with emulator_process("--grpc-tls-port", "0") as emulator:
         certificate = Path(emulator.addresses["certificate"])
@@ -146,6 +137,8 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path):
         ["--clock", "sundial"],
         ["--clock", "0x"],
         ["--uptime-target", "a=b"],
+        ["--service", "No Such Name"],
+        ["--environment", "Dev", "--service", "shop"],
         ["--smtp", "here"],
         ["--notify", "slack"],
     ],

@@ -115,6 +115,20 @@ def test_terraform_itself_renders_every_case_to_the_same_text(tmp_path: Path) ->
     assert {name: one["value"] for name, one in json.loads(shown.stdout).items()} == ours
 
 
+def test_an_argument_that_many_templates_need_is_asked_for_once() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        load(data_root(), {"service": "items", "project": "demo", "policies": "default"})
+    first, second = caught.value.problems
+    assert first.endswith("other files; give it one: --var environment=VALUE")
+    assert second.endswith("other files; give it one: --var host=VALUE")
+
+
+@pytest.mark.parametrize("name", ["Shop", "shop!", "-shop", "9", ""])
+def test_a_name_that_terraform_refuses_is_refused(name: str) -> None:
+    with pytest.raises(DefinitionError, match="write lower-case letters, digits and hyphens"):
+        load(data_root(), {"service": name, "environment": "dev", "host": "localhost"})
+
+
 @our_choice("templates hold plain names only, so that two readers agree on them")
 @pytest.mark.parametrize(
     ("text", "reason"),

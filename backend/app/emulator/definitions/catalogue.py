@@ -1,6 +1,7 @@
 """Where the data files lie, and the values their templates see."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ INPUTS = (
     "database",
     "slo_service",
 )
+# Names that are made of arguments, and of which.
+MADE_OF = dict.fromkeys(("scope", "filter_scope", "resources", "resource_filters"), ("service", "environment"))
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 # No template sees it: objectives are put below it.
 SLO_SERVICE = "slo_service"
 PLATFORMS = ("cloud_run", "gke")
@@ -41,6 +45,16 @@ def data_root() -> Path:
     """The folder of policies, dashboards and uptime checks: in the installed package, else in the checkout."""
     packaged = _PACKAGE / "monitoring_data"
     return packaged if packaged.is_dir() else _PACKAGE.parents[1] / "terraform" / "monitoring"
+
+
+def check_name(what: str, name: str) -> None:
+    """The rule of terraform/monitoring/variables.tf for a service and its environment.
+
+    Raises:
+        ValueError: It is another.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"{what} is {name!r}; write lower-case letters, digits and hyphens, beginning with a letter")
 
 
 def template_values(
@@ -96,6 +110,9 @@ def template_values(
         ValueError: `metrics_domain` or `platform` is none of those that there are.
         DefinitionError: A threshold that no policy has.
     """
+    for what, name in (("service", service), ("environment", environment)):
+        if name is not None:
+            check_name(what, name)
     if metrics_domain not in {"prometheus", "workload", "custom"}:
         raise ValueError(f"metrics_domain is {metrics_domain!r}; write prometheus, workload or custom")
     given = {

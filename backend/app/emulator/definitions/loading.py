@@ -21,7 +21,7 @@ from ..services.rules import check_slo
 from ..status import ApiError
 from ..uptime.messages import UptimeCheckConfig
 from ..uptime.rules import check_uptime
-from .catalogue import INPUTS, PLATFORMS, SLO_SERVICE, template_values
+from .catalogue import INPUTS, MADE_OF, PLATFORMS, SLO_SERVICE, template_values
 from .defaults import ALL, FILE, check_choice, defaults, is_on
 from .document import Document, parse
 from .errors import DefinitionError, at, closest
@@ -133,7 +133,10 @@ def load(path: Path, variables: Mapping[str, Any] | None = None, more_names: Seq
     found: list[Definition] = []
     wrong: list[str] = []
     used: set[str] = set()
-    for file in _chosen(path, given):
+    files = list(_chosen(path, given))
+    if missing := _missing(files, values):
+        raise DefinitionError(*missing)
+    for file in files:
         try:
             definition, named = _read(file, values)
         except DefinitionError as error:
@@ -153,6 +156,27 @@ def load(path: Path, variables: Mapping[str, Any] | None = None, more_names: Seq
     if not found:
         raise DefinitionError(f"{path}: no definition here (files end in .yaml, .json, .yaml.tftpl or .json.tftpl)")
     return sorted(found, key=lambda one: (list(FOLDERS).index(one.kind), str(one.file)))
+
+
+def _missing(files: Sequence[Path], values: Mapping[str, Any]) -> list[str]:
+    """One line for each argument that templates need and nobody gave, however many of them do."""
+    places: dict[str, list[tuple[Path, int]]] = {}
+    for file in files:
+        if not file.name.endswith(".tftpl"):
+            continue
+        text = _text(file)
+        for name in names(text):
+            line = text.count("\n", 0, text.find("${" + name)) + 1
+            for wanted in MADE_OF.get(name.partition(".")[0], (name,)):
+                if wanted in INPUTS and wanted not in values:
+                    places.setdefault(wanted, []).append((file, line))
+    told = []
+    for wanted in sorted(places, key=INPUTS.index):
+        file, line = min(places[wanted])
+        others = len({one for one, _ in places[wanted]}) - 1
+        also = f", here and in {others} other {'file' if others == 1 else 'files'}" if others else ""
+        told.append(at(file, line, f"${{{wanted}}} has no value{also}; give it one: --var {wanted}=VALUE"))
+    return told
 
 
 def _owner(given: Mapping[str, Any]) -> Owner | None:
