@@ -43,7 +43,7 @@ from app.core.metrics.transport import CloudConnection  # as above
 
 PEER = "opentelemetry-exporter-gcp-monitoring"
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-# The peer's SDK keeps at most 2,000 series a metric, and adds up the rest.
+# As services have it: several metrics, each with some series.
 _A_METRIC = 1000
 _LABELS = ("method", "endpoint", "status_code")
 

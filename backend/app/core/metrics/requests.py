@@ -1,7 +1,7 @@
 """Request metrics: the cells of a request are found once for all requests of its kind.
 
 A finished request is only noted, since one by one they would each bring their cells back into the processor's cache:
-counting a few dozen together, or before anything is read, costs a third.
+a few dozen are counted together, or those that there are before anything is read (`make bench`: what metrics add).
 """
 
 from bisect import bisect_left

@@ -100,9 +100,11 @@ def test_without_metrics_nothing_is_counted(store):
 
 
 def test_no_request_of_many_threads_is_lost_or_torn_while_others_read(store, requests, cells):
-    each = 10_000
+    each = 30_000
+    together = threading.Barrier(9)
 
     def serve() -> None:
+        together.wait(30)
         for _ in range(each):
             requests.enter()
             requests.record(response(seconds=0.25, size=256), cells)
@@ -114,6 +116,7 @@ def test_no_request_of_many_threads_is_lost_or_torn_while_others_read(store, req
     try:
         for thread in threads:
             thread.start()
+        together.wait(30)
         while any(thread.is_alive() for thread in threads):
             for _series, cell in store.snapshot():
                 if len(cell) > 1 and cell[-1] not in {sum(cell[:-1]) * 0.25, sum(cell[:-1]) * 256, 0.0}:
